@@ -1,0 +1,1 @@
+//! Contrastive language-audio embeddings (HTSAT + RoBERTa) over libtorch.

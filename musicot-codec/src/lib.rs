@@ -1,0 +1,1 @@
+//! Audio codec, semantic tokeniser and audio file input and output over libtorch.

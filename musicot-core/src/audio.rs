@@ -1,0 +1,92 @@
+//! Audio in memory.
+
+use ndarray::{Array2, Axis};
+
+use crate::{Error, Result};
+
+/// Planar audio: samples `[channels, frames]`, nominally within `[-1, 1]`, at a sample rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioBuffer {
+    samples: Array2<f32>,
+    sample_rate_hz: u32,
+}
+
+impl AudioBuffer {
+    /// Takes samples `[channels, frames]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there is no channel or the rate is 0.
+    pub fn new(samples: Array2<f32>, sample_rate_hz: u32) -> Result<Self> {
+        if samples.nrows() == 0 {
+            return Err(Error::input("audio", "expected at least one channel, got none"));
+        }
+        if sample_rate_hz == 0 {
+            return Err(Error::input("audio", "expected a positive sample rate, got 0"));
+        }
+        Ok(Self { samples, sample_rate_hz })
+    }
+
+    /// One channel of samples.
+    ///
+    /// # Errors
+    /// See [`AudioBuffer::new`].
+    pub fn mono(samples: Vec<f32>, sample_rate_hz: u32) -> Result<Self> {
+        let frames = samples.len();
+        let samples = Array2::from_shape_vec((1, frames), samples)
+            .map_err(|e| Error::input("audio", e.to_string()))?;
+        Self::new(samples, sample_rate_hz)
+    }
+
+    /// Samples `[channels, frames]`.
+    pub fn samples(&self) -> &Array2<f32> {
+        &self.samples
+    }
+
+    /// Gives up the samples `[channels, frames]`.
+    pub fn into_samples(self) -> Array2<f32> {
+        self.samples
+    }
+
+    /// Samples per second and channel.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.samples.nrows()
+    }
+
+    /// Samples per channel.
+    pub fn frames(&self) -> usize {
+        self.samples.ncols()
+    }
+
+    /// Length in seconds.
+    pub fn duration_secs(&self) -> f64 {
+        self.frames() as f64 / f64::from(self.sample_rate_hz)
+    }
+
+    /// The mean of all channels, as one channel.
+    pub fn to_mono(&self) -> Self {
+        if self.channels() == 1 {
+            return self.clone();
+        }
+        let sum = self.samples.sum_axis(Axis(0)) / self.channels() as f32;
+        Self { samples: sum.insert_axis(Axis(0)), sample_rate_hz: self.sample_rate_hz }
+    }
+
+    /// Checks that no sample is NaN or infinite.
+    ///
+    /// # Errors
+    /// [`Error::Input`] names channel and position of the first such sample.
+    pub fn expect_finite(&self) -> Result<()> {
+        match self.samples.indexed_iter().find(|(_, sample)| !sample.is_finite()) {
+            None => Ok(()),
+            Some(((channel, frame), sample)) => Err(Error::input(
+                "audio",
+                format!("expected finite samples, got {sample} in channel {channel} at frame {frame}"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Short-time Fourier transform and its inverse by windowed overlap-add.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, Result};
+
+/// Where frames stand relative to the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Padding {
+    /// Frame t is centred on sample `t * hop`: `samples / hop + 1` frames (librosa's and torch's `center`).
+    Center,
+    /// Frame t covers the hop `t * hop .. (t + 1) * hop` in its middle: `samples / hop` frames, so that
+    /// encoders and decoders keep exact multiples (Vocos' `same`).
+    Same,
+}
+
+/// A transform with a periodic Hann window as wide as the transform. Outside the signal there is silence.
+#[derive(Debug)]
+pub struct Stft {
+    n_fft: i64,
+    hop: i64,
+    padding: Padding,
+    window: Tensor,
+}
+
+impl Stft {
+    /// `n_fft` samples per frame, a frame every `hop` samples.
+    ///
+    /// # Errors
+    /// [`Error::Config`] unless `0 < hop <= n_fft` and, for [`Padding::Same`], `n_fft - hop` is even.
+    pub fn new(n_fft: i64, hop: i64, padding: Padding, device: Device) -> Result<Self> {
+        if hop <= 0 || n_fft < hop {
+            return Err(Error::config("hop", format!("expected 1..={n_fft} (the window), got {hop}")));
+        }
+        if padding == Padding::Same && (n_fft - hop) % 2 != 0 {
+            return Err(Error::config("n_fft", format!("n_fft - hop must be even, got {n_fft} - {hop}")));
+        }
+        let window = Tensor::f_hann_window_periodic(n_fft, true, (Kind::Float, device))?;
+        Ok(Self { n_fft, hop, padding, window })
+    }
+
+    /// Frequencies per frame.
+    pub fn bins(&self) -> i64 {
+        self.n_fft / 2 + 1
+    }
+
+    /// Samples per frame.
+    pub fn n_fft(&self) -> i64 {
+        self.n_fft
+    }
+
+    /// Samples between frames.
+    pub fn hop(&self) -> i64 {
+        self.hop
+    }
+
+    /// Real samples `[batch, samples]` to a complex spectrum `[batch, bins, frames]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of axes.
+    pub fn forward(&self, samples: &Tensor) -> Result<Tensor> {
+        crate::shape::expect("samples", samples, &[crate::shape::ANY, crate::shape::ANY])?;
+        let edge = self.edge();
+        let padded = samples.f_constant_pad_nd([edge, edge])?;
+        if padded.size()[1] < self.n_fft {
+            let (batch, options) = (samples.size()[0], (Kind::ComplexFloat, samples.device()));
+            return Ok(Tensor::f_zeros([batch, self.bins(), 0], options)?);
+        }
+        Ok(padded.f_stft(self.n_fft, self.hop, self.n_fft, Some(&self.window), false, true, true, false)?)
+    }
+
+    /// A complex spectrum `[batch, bins, frames]` to samples `[batch, samples]`, `frames * hop` of them with
+    /// [`Padding::Same`] and `(frames - 1) * hop` with [`Padding::Center`]: the least-squares inverse (Griffin and Lim, 1984).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of bins.
+    pub fn inverse(&self, spectrum: &Tensor) -> Result<Tensor> {
+        crate::shape::expect("spectrum", spectrum, &[crate::shape::ANY, self.bins(), crate::shape::ANY])?;
+        let frames = spectrum.size()[2];
+        if frames == 0 {
+            return Ok(Tensor::f_zeros([spectrum.size()[0], 0], (Kind::Float, spectrum.device()))?);
+        }
+        let pieces = spectrum.f_fft_irfft(self.n_fft, 1, "backward")?.f_mul(&self.window.f_unsqueeze(-1)?)?;
+        let weights = self.window.f_square()?.f_reshape([1, -1, 1])?.f_expand([1, self.n_fft, frames], false)?;
+        let (sum, envelope) = (self.overlap_add(&pieces, frames)?, self.overlap_add(&weights, frames)?);
+        let edge = self.edge();
+        let length = sum.size()[1] - 2 * edge;
+        let envelope = envelope.f_narrow(1, edge, length)?.f_clamp_min(1e-8)?;
+        Ok(sum.f_narrow(1, edge, length)?.f_div(&envelope)?)
+    }
+
+    fn overlap_add(&self, pieces: &Tensor, frames: i64) -> Result<Tensor> {
+        let length = (frames - 1) * self.hop + self.n_fft;
+        let sum = pieces.f_col2im([1, length], [1, self.n_fft], [1, 1], [0, 0], [1, self.hop])?;
+        Ok(sum.f_reshape([pieces.size()[0], length])?)
+    }
+
+    /// Silence added before and after the signal.
+    fn edge(&self) -> i64 {
+        match self.padding {
+            Padding::Center => self.n_fft / 2,
+            Padding::Same => (self.n_fft - self.hop) / 2,
+        }
+    }
+}

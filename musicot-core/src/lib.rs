@@ -1,0 +1,27 @@
+//! What every musicot stage shares.
+#![doc = include_str!("../README.md")]
+
+pub mod audio;
+pub mod checkpoint;
+pub mod device;
+pub mod dsp;
+mod error;
+pub mod files;
+pub mod guidance;
+pub mod nn;
+pub mod params;
+#[cfg(feature = "plot")]
+pub mod plot;
+pub mod rng;
+pub mod shape;
+pub mod tensor;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use audio::AudioBuffer;
+pub use checkpoint::{Checkpoint, CheckpointReport, KeyMap, LoadOptions, Storage};
+pub use error::{Error, Result};
+pub use guidance::GuidanceScale;
+pub use params::{Init, ParamStore, Scope};
+pub use rng::CounterRng;
+pub use tch;

@@ -1,0 +1,181 @@
+//! Multi-head attention with grouped key/value heads, rotary positions and a key/value cache.
+
+use tch::{Kind, Tensor};
+
+use super::{Linear, RopeTable};
+use crate::{Error, Result, Scope, tensor};
+
+/// Sizes of an [`Attention`].
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionConfig {
+    /// Width of the queries' input and of the output.
+    pub dim: i64,
+    /// Width of the keys' and values' input; `dim` for self-attention.
+    pub context_dim: i64,
+    /// Query heads.
+    pub heads: i64,
+    /// Key/value heads; divides `heads` (grouped-query attention).
+    pub kv_heads: i64,
+    /// Width of a head.
+    pub head_dim: i64,
+    /// Whether the projections have a bias.
+    pub bias: bool,
+}
+
+/// Projections `q_proj`, `k_proj`, `v_proj`, `o_proj` around scaled dot-product attention.
+#[derive(Debug)]
+pub struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    config: AttentionConfig,
+}
+
+impl Attention {
+    /// # Errors
+    /// [`Error::Config`] when `kv_heads` does not divide `heads`; see [`Scope::param`].
+    pub fn new(scope: &Scope, config: AttentionConfig) -> Result<Self> {
+        let c = config;
+        if c.kv_heads <= 0 || c.heads <= 0 || c.heads % c.kv_heads != 0 {
+            let reason = format!("expected a divisor of heads = {}, got {}", c.heads, c.kv_heads);
+            return Err(Error::config("kv_heads", reason));
+        }
+        Ok(Self {
+            query: Linear::new(&scope.sub("q_proj"), c.dim, c.heads * c.head_dim, c.bias)?,
+            key: Linear::new(&scope.sub("k_proj"), c.context_dim, c.kv_heads * c.head_dim, c.bias)?,
+            value: Linear::new(&scope.sub("v_proj"), c.context_dim, c.kv_heads * c.head_dim, c.bias)?,
+            output: Linear::new(&scope.sub("o_proj"), c.heads * c.head_dim, c.dim, c.bias)?,
+            config,
+        })
+    }
+
+    /// Self-attention over `x [batch, seq, dim]`, keys and values of `cache` first when there is one.
+    /// `mask` (bool, true = may attend) broadcasts to `[batch, heads, seq, cached + seq]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the cache is full; libtorch refuses shapes that do not match.
+    pub fn self_attend(
+        &self,
+        x: &Tensor,
+        rope: Option<&RopeTable>,
+        mask: Option<&Tensor>,
+        cache: Option<&mut KvCache>,
+    ) -> Result<Tensor> {
+        let query = rotate(self.split(&self.query, x, self.config.heads)?, rope)?;
+        let key = rotate(self.split(&self.key, x, self.config.kv_heads)?, rope)?;
+        let value = self.split(&self.value, x, self.config.kv_heads)?;
+        match cache {
+            None => self.attend(&query, &key, &value, mask),
+            Some(cache) => {
+                let (key, value) = cache.append(&key, &value)?;
+                self.attend(&query, &key, &value, mask)
+            }
+        }
+    }
+
+    /// Cross-attention of `x [batch, seq, dim]` to `context [batch, context, context_dim]`;
+    /// `mask` (bool, true = may attend) broadcasts to `[batch, heads, seq, context]`.
+    ///
+    /// # Errors
+    /// libtorch refuses shapes that do not match.
+    pub fn cross_attend(&self, x: &Tensor, context: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        let query = self.split(&self.query, x, self.config.heads)?;
+        let key = self.split(&self.key, context, self.config.kv_heads)?;
+        let value = self.split(&self.value, context, self.config.kv_heads)?;
+        self.attend(&query, &key, &value, mask)
+    }
+
+    fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        let grouped = self.config.heads != self.config.kv_heads;
+        let attended =
+            Tensor::f_scaled_dot_product_attention(query, key, value, mask, 0.0, false, None, grouped)?;
+        let (batch, seq) = (query.size()[0], query.size()[2]);
+        let joined = attended.f_transpose(1, 2)?.f_reshape([batch, seq, self.config.heads * self.config.head_dim])?;
+        self.output.forward(&joined)
+    }
+
+    /// `[batch, seq, dim] -> [batch, heads, seq, head_dim]`.
+    fn split(&self, projection: &Linear, x: &Tensor, heads: i64) -> Result<Tensor> {
+        let (batch, seq, _) = x.size3()?;
+        Ok(projection.forward(x)?.f_reshape([batch, seq, heads, self.config.head_dim])?.f_transpose(1, 2)?)
+    }
+}
+
+fn rotate(x: Tensor, rope: Option<&RopeTable>) -> Result<Tensor> {
+    match rope {
+        None => Ok(x),
+        Some(table) => table.apply(&x),
+    }
+}
+
+/// Keys and values of the positions seen so far, preallocated `[batch, kv_heads, capacity, head_dim]`.
+#[derive(Debug)]
+pub struct KvCache {
+    key: Tensor,
+    value: Tensor,
+    len: i64,
+}
+
+impl KvCache {
+    /// Room for `capacity` positions.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn new(batch: i64, kv_heads: i64, capacity: i64, head_dim: i64, kind: Kind, device: tch::Device) -> Result<Self> {
+        let shape = [batch, kv_heads, capacity, head_dim];
+        let options = (kind, device);
+        Ok(Self { key: Tensor::f_zeros(shape, options)?, value: Tensor::f_zeros(shape, options)?, len: 0 })
+    }
+
+    /// Positions held.
+    pub fn len(&self) -> i64 {
+        self.len
+    }
+
+    /// Whether no position is held.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Positions that fit.
+    pub fn capacity(&self) -> i64 {
+        self.key.size()[2]
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Forgets the positions `start..start + count`; later ones move up (their rotation stays as it was).
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the range is not held.
+    pub fn forget(&mut self, start: i64, count: i64) -> Result<()> {
+        let rest = self.len - start - count;
+        if start < 0 || count < 0 || rest < 0 {
+            return Err(Error::input("cache", format!("cannot forget {start}..{} of {}", start + count, self.len)));
+        }
+        for buffer in [&self.key, &self.value] {
+            // Copied first: the two ranges overlap.
+            let moved = tensor::copy(&buffer.f_narrow(2, start + count, rest)?)?;
+            buffer.f_narrow(2, start, rest)?.f_copy_(&moved)?;
+        }
+        self.len -= count;
+        Ok(())
+    }
+
+    /// Adds `[batch, kv_heads, new, head_dim]` and returns all keys and values held.
+    fn append(&mut self, key: &Tensor, value: &Tensor) -> Result<(Tensor, Tensor)> {
+        let new = key.size()[2];
+        if self.len + new > self.capacity() {
+            let reason = format!("{} positions do not fit, {} of {} are used", new, self.len, self.capacity());
+            return Err(Error::input("cache", reason));
+        }
+        self.key.f_narrow(2, self.len, new)?.f_copy_(key)?;
+        self.value.f_narrow(2, self.len, new)?.f_copy_(value)?;
+        self.len += new;
+        Ok((self.key.f_narrow(2, 0, self.len)?, self.value.f_narrow(2, 0, self.len)?))
+    }
+}

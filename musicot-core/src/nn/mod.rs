@@ -1,0 +1,15 @@
+//! Layers that more than one stage uses. Their parameters live in a [`crate::ParamStore`].
+
+mod attention;
+mod conv;
+mod linear;
+mod norm;
+mod rope;
+mod swiglu;
+
+pub use attention::{Attention, AttentionConfig, KvCache};
+pub use conv::{Conv1d, Conv1dConfig, WeightNorm};
+pub use linear::{Embedding, Linear};
+pub use norm::{LayerNorm, RmsNorm};
+pub use rope::{Rope, RopeTable};
+pub use swiglu::SwiGlu;

@@ -1,0 +1,77 @@
+//! Rotary position embeddings (Su et al., 2021), in the split-halves layout of LLaMA.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, Result};
+
+/// Frequencies of rotary embeddings.
+#[derive(Debug)]
+pub struct Rope {
+    inverse_frequencies: Tensor,
+}
+
+/// Cosines and sines for some positions, each `[positions, rotated dims]`.
+#[derive(Debug)]
+pub struct RopeTable {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl Rope {
+    /// Rotates the first `dims` (even) of each head; frequency i is `theta^(-2i / dims)`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `dims` is odd or not positive, or `theta` is not above 0.
+    pub fn new(dims: i64, theta: f64, device: Device) -> Result<Self> {
+        if dims <= 0 || dims % 2 != 0 {
+            return Err(Error::config("head_dim", format!("expected a positive even number, got {dims}")));
+        }
+        if !(theta.is_finite() && theta > 0.0) {
+            return Err(Error::config("rope_theta", format!("expected a positive number, got {theta}")));
+        }
+        let frequencies: Vec<f32> =
+            (0..dims / 2).map(|i| theta.powf(-2.0 * i as f64 / dims as f64) as f32).collect();
+        Ok(Self { inverse_frequencies: Tensor::f_from_slice(&frequencies)?.f_to_device(device)? })
+    }
+
+    /// The table for integer or fractional positions `[positions]`.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn table(&self, positions: &Tensor) -> Result<RopeTable> {
+        let positions = positions.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
+        let angles = positions.f_mul(&self.inverse_frequencies)?;
+        let angles = Tensor::f_cat(&[&angles, &angles], -1)?;
+        Ok(RopeTable { cos: angles.f_cos()?, sin: angles.f_sin()? })
+    }
+
+    /// The table for positions `start..start + count`.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn range(&self, start: i64, count: i64) -> Result<RopeTable> {
+        let device = self.inverse_frequencies.device();
+        self.table(&Tensor::f_arange_start(start, start + count, (Kind::Int64, device))?)
+    }
+}
+
+impl RopeTable {
+    /// Rotates `[batch, heads, positions, head_dim]`; dims beyond the table's pass unchanged.
+    ///
+    /// # Errors
+    /// libtorch refuses another number of positions.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let dims = self.cos.size()[1];
+        let rest = x.size().last().copied().unwrap_or(0) - dims;
+        let (cos, sin) = (self.cos.f_to_kind(x.kind())?, self.sin.f_to_kind(x.kind())?);
+        let rotated = x.f_narrow(-1, 0, dims)?;
+        let low = rotated.f_narrow(-1, 0, dims / 2)?;
+        let high = rotated.f_narrow(-1, dims / 2, dims / 2)?;
+        let turned = Tensor::f_cat(&[&high.f_neg()?, &low], -1)?;
+        let rotated = rotated.f_mul(&cos)?.f_add(&turned.f_mul(&sin)?)?;
+        if rest == 0 {
+            return Ok(rotated);
+        }
+        Ok(Tensor::f_cat(&[&rotated, &x.f_narrow(-1, dims, rest)?], -1)?)
+    }
+}

@@ -1,0 +1,188 @@
+//! Named parameters of a model, their initial values, and their loading.
+//!
+//! Unlike `tch::nn::VarStore`, initial values come from the counter RNG keyed by the parameter's name (no global RNG, no
+//! dependence on creation order), and loading is strict.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::checkpoint::{self, Checkpoint, LoadOptions, Storage};
+use crate::{CounterRng, Error, Result};
+
+/// Initial values of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All elements equal.
+    Const(f64),
+    /// Normal with mean 0 and the given standard deviation.
+    Normal(f64),
+    /// Uniform in `[-bound, bound]`.
+    Uniform(f64),
+}
+
+impl Init {
+    /// Uniform with bound `1 / sqrt(fan_in)`, the usual start of linear layers and convolutions.
+    pub fn fan_in(fan_in: i64) -> Self {
+        Self::Uniform(1.0 / (fan_in.max(1) as f64).sqrt())
+    }
+}
+
+struct Param {
+    tensor: Tensor,
+    trainable: bool,
+}
+
+/// The parameters and buffers of one model on one device.
+pub struct ParamStore {
+    params: RefCell<BTreeMap<String, Param>>,
+    device: Device,
+    kind: Kind,
+    /// `None`: tensors are allocated for a checkpoint to fill.
+    seed: Option<u64>,
+}
+
+impl ParamStore {
+    /// A store whose parameters start from seeded random values and can be trained.
+    pub fn new(device: Device, seed: u64) -> Self {
+        Self { params: RefCell::default(), device, kind: Kind::Float, seed: Some(seed) }
+    }
+
+    /// A store whose parameters start as zeros without gradients, to be filled by [`ParamStore::load`].
+    pub fn for_loading(device: Device, kind: Kind) -> Self {
+        Self { params: RefCell::default(), device, kind, seed: None }
+    }
+
+    /// The scope that holds everything.
+    pub fn root(&self) -> Scope<'_> {
+        Scope { store: self, prefix: String::new() }
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Element type of the parameters.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// All parameters and buffers by name; the tensors share memory with the model.
+    pub fn named(&self) -> Vec<(String, Tensor)> {
+        self.params.borrow().iter().map(|(name, p)| (name.clone(), p.tensor.shallow_clone())).collect()
+    }
+
+    /// The parameters that are trained, by name; the tensors share memory with the model.
+    pub fn trainable(&self) -> Vec<(String, Tensor)> {
+        let params = self.params.borrow();
+        params
+            .iter()
+            .filter(|(_, p)| p.trainable && p.tensor.requires_grad())
+            .map(|(name, p)| (name.clone(), p.tensor.shallow_clone()))
+            .collect()
+    }
+
+    /// Number of values in all parameters and buffers.
+    pub fn count(&self) -> usize {
+        self.params.borrow().values().map(|p| p.tensor.numel()).sum()
+    }
+
+    /// Stops training of every parameter whose name starts with `prefix`.
+    pub fn freeze(&self, prefix: &str) {
+        for (name, param) in self.params.borrow_mut().iter_mut() {
+            if name.starts_with(prefix) {
+                param.tensor = param.tensor.set_requires_grad(false);
+            }
+        }
+    }
+
+    /// Fills every parameter from a checkpoint that must hold exactly these tensors.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] lists every missing, unexpected, mis-shaped or wrong-typed tensor; then nothing was changed.
+    pub fn load(&self, checkpoint: &Checkpoint, options: &LoadOptions) -> Result<()> {
+        checkpoint::fill(checkpoint, options, &self.named())
+    }
+
+    /// Opens and loads a checkpoint with default options.
+    ///
+    /// # Errors
+    /// See [`ParamStore::load`].
+    pub fn load_file(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.load(&Checkpoint::open(path)?, &LoadOptions::default())
+    }
+
+    /// Writes every parameter to a safetensors file, atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file.
+    pub fn save(&self, path: impl AsRef<Path>, storage: Storage) -> Result<()> {
+        checkpoint::write(path, &self.named(), storage)
+    }
+
+    fn add(&self, name: String, tensor: Tensor, trainable: bool) -> Result<Tensor> {
+        let mut params = self.params.borrow_mut();
+        if params.contains_key(&name) {
+            return Err(Error::input("parameter", format!("`{name}` is made twice")));
+        }
+        let handle = tensor.shallow_clone();
+        params.insert(name, Param { tensor, trainable });
+        Ok(handle)
+    }
+}
+
+/// A place in the tree of parameter names.
+#[derive(Clone)]
+pub struct Scope<'a> {
+    store: &'a ParamStore,
+    prefix: String,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope `name` within this one.
+    pub fn sub(&self, name: impl std::fmt::Display) -> Scope<'a> {
+        Scope { store: self.store, prefix: self.path(name) }
+    }
+
+    /// Where parameters are made.
+    pub fn device(&self) -> Device {
+        self.store.device
+    }
+
+    /// Makes a trainable parameter.
+    ///
+    /// # Errors
+    /// The name is taken, or libtorch could not allocate.
+    pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        let name = self.path(name);
+        let Some(seed) = self.store.seed else {
+            let zeros = Tensor::f_zeros(shape, (self.store.kind, self.store.device))?;
+            return self.store.add(name, zeros, true);
+        };
+        let rng = CounterRng::new(seed).stage("init").stage(&name);
+        let tensor = match init {
+            Init::Const(value) => Tensor::f_full(shape, value, (Kind::Float, self.store.device))?,
+            Init::Normal(std) => rng.normal(0, shape, self.store.device)?.f_mul_scalar(std)?,
+            Init::Uniform(bound) => {
+                rng.uniform(0, shape, self.store.device)?.f_mul_scalar(2.0 * bound)?.f_sub_scalar(bound)?
+            }
+        };
+        self.store.add(name, tensor.f_to_kind(self.store.kind)?.f_set_requires_grad(true)?, true)
+    }
+
+    /// Makes a buffer: saved and loaded, never trained by gradients.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn buffer(&self, name: &str, value: Tensor) -> Result<Tensor> {
+        let value = value.f_to_device(self.store.device)?;
+        self.store.add(self.path(name), value, false)
+    }
+
+    fn path(&self, name: impl std::fmt::Display) -> String {
+        if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
+    }
+}

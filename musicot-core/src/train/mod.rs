@@ -1,0 +1,19 @@
+//! What every trainer shares: optimiser, schedule, run directory, and a loop that can be killed and resumed bit for bit.
+//!
+//! A stage implements [`Task`] (its loss as a pure function of the weights and of [`Position`]); [`fit`] does the rest.
+
+mod config;
+mod dataset;
+mod fit;
+mod observer;
+mod optimizer;
+mod run_dir;
+mod task;
+
+pub use config::{Precision, TrainConfig};
+pub use dataset::{Dataset, LyricLine, Record, Section, Split, Stem, Tags};
+pub use fit::{Summary, fit};
+pub use observer::{Observer, ProgressBar, Silent, StepReport};
+pub use optimizer::AdamW;
+pub use run_dir::RunDir;
+pub use task::{Position, StepLoss, Task};

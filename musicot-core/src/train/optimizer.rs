@@ -1,0 +1,129 @@
+//! AdamW (Loshchilov and Hutter, 2019) over one flat buffer.
+//!
+//! All trainable parameters are moved into one contiguous tensor of which they become views, so that a step is a dozen
+//! operations however many parameters there are, and the state is three tensors that can be saved and restored exactly.
+
+use tch::{Kind, Tensor};
+
+use super::TrainConfig;
+use crate::{Error, ParamStore, Result, tensor};
+
+/// The optimiser and the moving average of the weights.
+pub struct AdamW {
+    names: Vec<String>,
+    params: Vec<Tensor>,
+    weights: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    ema: Option<Tensor>,
+    /// The first values, which belong to matrices and are decayed.
+    decayed: i64,
+}
+
+impl AdamW {
+    /// Moves the trainable parameters of a store into a flat buffer.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there are none.
+    pub fn new(store: &ParamStore, with_ema: bool) -> Result<Self> {
+        let mut named = store.trainable();
+        if named.is_empty() {
+            return Err(Error::input("model", "has no trainable parameters"));
+        }
+        named.sort_by_key(|(_, tensor)| tensor.dim() < 2);
+        let decayed = named.iter().filter(|(_, t)| t.dim() >= 2).map(|(_, t)| t.numel() as i64).sum();
+        let (names, mut params): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        let weights = flatten(&params)?;
+        let mut offset = 0;
+        for param in &mut params {
+            let count = param.numel() as i64;
+            param.f_set_data(&weights.f_narrow(0, offset, count)?.f_view(param.size().as_slice())?)?;
+            offset += count;
+        }
+        let ema = if with_ema { Some(tensor::copy(&weights)?) } else { None };
+        let (mean, square) = (weights.f_zeros_like()?, weights.f_zeros_like()?);
+        Ok(Self { names, params, weights, mean, square, ema, decayed })
+    }
+
+    /// Forgets the gradients.
+    pub fn zero_grad(&mut self) {
+        self.params.iter_mut().for_each(Tensor::zero_grad);
+    }
+
+    /// One update from the accumulated gradients, divided by `config.accumulate`. Returns the gradient's norm before clipping; when it is not
+    /// finite, nothing is changed.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn step(&mut self, config: &TrainConfig, step: u64) -> Result<f64> {
+        let gradients: Vec<Tensor> = self.params.iter().map(gradient).collect::<Result<_>>()?;
+        let mut gradient = flatten(&gradients)?.f_div_scalar(f64::from(config.accumulate))?;
+        let norm = gradient.f_norm()?.f_double_value(&[])?;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        if config.clip_norm > 0.0 && norm > config.clip_norm {
+            gradient = gradient.f_mul_scalar(config.clip_norm / norm)?;
+        }
+        self.update(&gradient, config, step)?;
+        if let Some(ema) = &mut self.ema {
+            // A young average follows closely, or the initial weights would linger.
+            let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
+            let _ = ema.f_lerp_(&self.weights, 1.0 - decay)?;
+        }
+        Ok(norm)
+    }
+
+    fn update(&mut self, gradient: &Tensor, config: &TrainConfig, step: u64) -> Result<()> {
+        let rate = config.learning_rate_at(step);
+        let count = (step + 1) as f64;
+        let correction = (1.0 - config.beta1.powf(count), 1.0 - config.beta2.powf(count));
+        let _ = self.mean.f_lerp_(gradient, 1.0 - config.beta1)?;
+        let _ = self.square.f_lerp_(&gradient.f_square()?, 1.0 - config.beta2)?;
+        let scale = self.square.f_div_scalar(correction.1)?.f_sqrt()?.f_add_scalar(1e-8)?;
+        let change = self.mean.f_div(&scale)?.f_mul_scalar(rate / correction.0)?;
+        let _ = self.weights.f_narrow(0, 0, self.decayed)?.f_mul_scalar_(1.0 - rate * config.weight_decay)?;
+        let _ = self.weights.f_sub_(&change)?;
+        Ok(())
+    }
+
+    /// The state to save: flat means and squares, and the average of the weights where it is kept.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let mut state = vec![
+            ("mean".to_owned(), self.mean.shallow_clone()),
+            ("square".to_owned(), self.square.shallow_clone()),
+        ];
+        if let Some(ema) = &self.ema {
+            state.push(("ema".to_owned(), ema.shallow_clone()));
+        }
+        state
+    }
+
+    /// Puts the average of the weights in the place of the weights (nothing happens without an average). Call it again to swap back.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn swap_ema(&mut self) -> Result<()> {
+        if let Some(ema) = &mut self.ema {
+            let average = tensor::copy(ema)?;
+            ema.f_copy_(&self.weights)?;
+            self.weights.f_copy_(&average)?;
+        }
+        Ok(())
+    }
+
+    /// Names of the optimised parameters, in the order of the flat buffer.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+fn flatten(tensors: &[Tensor]) -> Result<Tensor> {
+    let flat: Vec<Tensor> = tensors.iter().map(|t| t.f_detach()?.f_reshape([-1])).collect::<Result<_, _>>()?;
+    Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
+}
+
+fn gradient(param: &Tensor) -> Result<Tensor> {
+    let gradient = param.f_grad()?;
+    if gradient.defined() { Ok(gradient) } else { Ok(param.f_zeros_like()?) }
+}

@@ -1,0 +1,1 @@
+//! Diffusion transformer, objectives and solvers for audio latents over libtorch.

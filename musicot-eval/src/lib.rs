@@ -1,0 +1,1 @@
+//! Measures for audio, plans and models.

@@ -1,0 +1,1 @@
+//! Logits transforms, guidance and phase policies for autoregressive sampling.
