@@ -1,0 +1,145 @@
+//! The texts of `--help`.
+
+use crate::error::{Error, Result};
+
+/// The help of a command.
+pub fn of(command: &str) -> Result<&'static str> {
+    Ok(match command {
+        "help" | "--help" | "-h" => HELP,
+        "setup" => SETUP,
+        "demo" => DEMO,
+        "test" => TEST,
+        "evaluate" => EVALUATE,
+        "train-mini" => TRAIN_MINI,
+        "package-check" => PACKAGE_CHECK,
+        "ci-full" => CI_FULL,
+        "info" => INFO,
+        other => {
+            return Err(Error::Usage(format!("`{other}` is not a command. `cargo xtask help` lists them.")));
+        }
+    })
+}
+
+const HELP: &str = "\
+Set-up and chores of musicot. Needs the Rust toolchain, a C++ compiler and Python 3 with pip.
+
+    cargo xtask demo            text in, music out: set-up, build, 30 s of music in out/demo/
+    cargo xtask test            the whole test suite
+
+    cargo xtask setup           libtorch at target/libtorch; the others call it themselves
+    cargo xtask evaluate        the figures of the embedded model, on pieces held out from training
+    cargo xtask train-mini      every step that makes models/mini, from the corpus on
+    cargo xtask package-check   what each crate would upload to a registry
+    cargo xtask ci-full         the long checks (`.ci/run` does the short ones)
+    cargo xtask info            facts about the workspace, for scripts
+
+`cargo xtask COMMAND --help` tells more. After any of them plain cargo commands work too:
+
+    cargo test -p musicot-rvq
+    cargo run --release --example generate -- --help
+";
+
+const SETUP: &str = "\
+cargo xtask setup [--cpu | --cuda]
+
+Puts libtorch 2.11.0, the one that tch 0.24 accepts, at target/libtorch. The first of these that is there is taken:
+
+    1. target/libtorch itself, if it is whole: nothing is done
+    2. the folder that LIBTORCH names: linked
+    3. the torch of the python3 on the path: linked
+    4. PyPI's torch: downloaded (540 MB); its CPU libraries and headers (0.5 GB) are kept
+
+Nothing outside target/ is changed. An interrupted set-up leaves nothing half-made: run it again. A changed libtorch makes cargo build
+the bindings again (about two minutes).
+
+    --cpu     only a libtorch without CUDA will do
+    --cuda    only one with CUDA will do; 4. then installs the whole of torch (5 GB) in target/torch-cuda
+
+CXX names the C++ compiler if it is not `c++`. pip's own configuration (index, proxy, certificates) is respected.
+";
+
+const DEMO: &str = "\
+cargo xtask demo [--prompt TEXT] [--seconds N] [--seed N] [--reference FILE] [--tempo BPM] [--key KEY] [--tags LIST]
+                 [--lyrics FILE] [--bundle DIR] [--out DIR] [-- OTHER FLAGS OF generate]
+
+Sets libtorch up, builds the example `generate` and turns a text into music with models/mini. No flag is needed:
+
+    cargo xtask demo
+    cargo xtask demo --prompt \"slow sad strings, then drums\" --seconds 20 --seed 7
+    cargo xtask demo --tempo 120 --key \"A minor\" --tags \"piano, jazz\" --out out/jazz
+    cargo xtask demo --reference my-song.mp3
+
+    --prompt TEXT      what to hear: instruments, style, tempo, mood, sections
+    --seconds N        length of the song (30)
+    --seed N           another seed, another song; the same seed, the same song
+    --reference FILE   a recording (wav, flac, ogg, mp3, m4a) whose thoughts become part of the plan
+    --tempo BPM        beats per minute
+    --key KEY          such as C, F#, A minor
+    --tags LIST        words with commas between: instruments, style
+    --lyrics FILE      a text file
+    --bundle DIR       another model than models/mini
+    --out DIR          where the results go (out/demo)
+
+Makes song.wav, plan.json (the plan: what each 10 s window shall be), plan.svg and plan.png (its curves over time) and manifest.json
+(every setting and seed, to make the song again), and prints the real-time factor: seconds of work for a second of music.
+";
+
+const TEST: &str = "\
+cargo xtask test [--quick]
+
+Sets libtorch up, then checks
+
+    - what depends on what: no published crate brings the corpus generator or its synthesiser, stages are apart
+    - the tests and doctests of every package with every feature (dev profile, which is optimised)
+    - each published crate alone: a scratch crate outside the workspace is built against it and run
+
+Its last line is the sum: `N passed, M failed`. It fails when anything failed or when a part tested nothing.
+
+    --quick    leaves the scratch crates out
+
+For one crate: `cargo test -p musicot-rvq`.
+";
+
+const EVALUATE: &str = "\
+cargo xtask evaluate [FLAGS OF THE EXAMPLE]
+
+Sets libtorch up, builds the example `evaluate` and prints the figures of models/mini on pieces held out from training: codec round
+trip, CLAP, thoughts, language model, diffusion, generation. `cargo xtask evaluate -- --help` shows the flags of the example.
+";
+
+const TRAIN_MINI: &str = "\
+cargo xtask train-mini [--list] [--from STEP] [--only STEP]
+
+Runs the steps of models/recipe/recipe.json in order: the corpus is composed and rendered, every stage is trained from its file in
+models/recipe/, the bundle is put together. Hours on two cores. A step whose result is there is skipped and a step that was
+interrupted goes on where it was, so that the same command may be given again at any time.
+
+    --list         shows the steps and which are done
+    --from STEP    begins there
+    --only STEP    that one
+
+A step of the recipe: {\"name\": \"codec\", \"program\": \"train\", \"args\": [\"--config\", \"models/recipe/codec.json\", \"--run\",
+\"runs/mini/codec\"], \"done\": \"FILE that exists once it is done\"}. The program is `musicot-corpus` or one of the examples; paths are
+relative to the root.
+";
+
+const PACKAGE_CHECK: &str = "\
+cargo xtask package-check
+
+Lists what each published crate would upload and fails when a README or a licence is missing, when weights, audio or fixtures would go
+along, or when it is more than 2 MB.
+";
+
+const CI_FULL: &str = "\
+cargo xtask ci-full
+
+The checks that take too long for every push: clippy on no, each and all features; the tests; examples and benches; documentation as a
+host without libtorch builds it; package lists and packages; cargo deny, audit and semver-checks where they are installed.
+";
+
+const INFO: &str = "\
+cargo xtask info members|published|features|doc-pages
+
+Prints the packages of the workspace, those that are published, every feature that can be on in a build with libtorch (for cargo's
+--features; not --all-features, which would also turn on `doc-only`), or the pages that `cargo doc` makes.
+";

@@ -1,0 +1,107 @@
+//! The workspace's rules of dependence.
+//!
+//! Published crates must not bring the corpus generator or its synthesiser to their users; a stage knows no other stage but for
+//! two exceptions; nothing depends on the facade.
+
+use super::summary::{Outcome, Totals};
+use crate::error::Result;
+use crate::process;
+use crate::workspace::{Package, Workspace};
+
+/// What only the unpublished corpus generator may use, and itself.
+const CORPUS_ONLY: [&str; 3] = ["rustysynth", "midly", "musicot-corpus"];
+
+const FACADE: &str = "musicot";
+
+const STAGES: [&str; 6] =
+    ["musicot-clap", "musicot-rvq", "musicot-lm", "musicot-sampling", "musicot-diffusion", "musicot-codec"];
+
+/// Stage pairs (user, used) that the design allows.
+const ALLOWED: [(&str, &str); 2] = [("musicot-lm", "musicot-sampling"), ("musicot-codec", "musicot-rvq")];
+
+/// One check of each kind for each package.
+pub fn check(ws: &Workspace, packages: &[Package], totals: &mut Totals) -> Result<()> {
+    for package in packages {
+        totals.record(&format!("dependencies of {}", package.name), direct(package));
+        if package.is_published() {
+            let tree = cargo_tree(ws, package)?;
+            totals.record(&format!("tree of {}", package.name), whole_tree(&package.name, &tree));
+        }
+    }
+    Ok(())
+}
+
+fn cargo_tree(ws: &Workspace, package: &Package) -> Result<String> {
+    let mut command = process::cargo(ws);
+    let features = package.features().collect::<Vec<_>>().join(",");
+    command.args(["tree", "--package", &package.name, "--features", &features]);
+    command.args(["--edges", "normal,build", "--prefix", "none", "--format", "{p}"]);
+    process::capture(&mut command)
+}
+
+/// `tree` holds `name vX.Y.Z (...)` lines.
+fn whole_tree(own: &str, tree: &str) -> Outcome {
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    if names.first() != Some(&own) {
+        return Err(format!("cargo's tree does not start with {own}"));
+    }
+    match names.iter().find(|name| CORPUS_ONLY.contains(name)) {
+        Some(found) => Err(format!("it brings {found}, which only the corpus generator may use")),
+        None => Ok(()),
+    }
+}
+
+fn direct(package: &Package) -> Outcome {
+    let normal = || package.dependencies.iter().filter(|dependency| dependency.kind.is_none());
+    if STAGES.contains(&package.name.as_str()) {
+        let is_forbidden =
+            |used: &&str| STAGES.contains(used) && !ALLOWED.contains(&(package.name.as_str(), used));
+        if let Some(other) = normal().map(|dependency| dependency.name.as_str()).find(is_forbidden) {
+            return Err(format!("a stage must not depend on another: {other}"));
+        }
+    }
+    if package.is_published() && normal().any(|dependency| dependency.name == FACADE) {
+        return Err(format!("nothing published depends on the facade, {FACADE}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, used: &[(&str, Option<&str>)]) -> Package {
+        let dependencies: Vec<_> =
+            used.iter().map(|(name, kind)| serde_json::json!({ "name": name, "kind": kind })).collect();
+        let json = serde_json::json!({ "name": name, "manifest_path": "/w/Cargo.toml", "publish": null, "features": {},
+            "dependencies": dependencies, "targets": [], "rust_version": null });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_synthesiser_anywhere_in_the_tree_is_found() {
+        let clean =
+            "musicot v0.1.0 (/w)\nmusicot-core v0.1.0 (/w/musicot-core)\ntch v0.24.0\nndarray v0.17.0 (*)\n";
+        assert_eq!(whole_tree("musicot", clean), Ok(()));
+        let dirty = format!("{clean}rustysynth v1.3.0\n");
+        assert!(whole_tree("musicot", &dirty).unwrap_err().contains("rustysynth"));
+        assert!(whole_tree("musicot", "").is_err(), "an empty tree proves nothing");
+        assert!(whole_tree("musicot-core", clean).is_err());
+    }
+
+    #[test]
+    fn stages_are_apart_but_for_the_two_pairs() {
+        assert!(
+            direct(&package("musicot-lm", &[("musicot-core", None), ("musicot-sampling", None)])).is_ok()
+        );
+        assert!(direct(&package("musicot-codec", &[("musicot-rvq", None)])).is_ok());
+        assert!(
+            direct(&package("musicot-rvq", &[("musicot-codec", None)]))
+                .unwrap_err()
+                .contains("musicot-codec")
+        );
+        assert!(direct(&package("musicot-clap", &[("musicot-rvq", Some("dev"))])).is_ok(), "tests may");
+        assert!(direct(&package("musicot-core", &[("musicot", None)])).is_err());
+        assert!(direct(&package("musicot", &[("musicot-lm", None)])).is_ok());
+    }
+}
