@@ -1,0 +1,201 @@
+//! Who plays, and in which sections.
+
+use super::plan::PlannedSection;
+use crate::family::{Family, Program, Split};
+use crate::piece::{Label, Role};
+use crate::rng::Rng;
+use crate::style::Style;
+
+/// One instrument of the piece.
+#[derive(Clone, Debug)]
+pub(crate) struct Player {
+    pub(crate) role: Role,
+    pub(crate) family: Family,
+    pub(crate) program: &'static Program,
+}
+
+/// Share of pieces for one instrument, and for two.
+const SOLO_SHARE: f64 = 0.15;
+const DUO_SHARE: f64 = 0.15;
+/// Share of held-out pieces that use programs no training piece has.
+const NOVEL_SHARE: f64 = 1.0 / 3.0;
+/// How often a family comes from the role's whole list instead of the style's.
+const SURPRISE_SHARE: f64 = 0.2;
+/// How often a style's preferred programs are chosen over the family's others.
+const PREFERENCE: f64 = 0.6;
+
+const MELODIC: &[Family] = &[
+    Family::Piano,
+    Family::Organ,
+    Family::Guitar,
+    Family::Strings,
+    Family::Brass,
+    Family::Woodwind,
+    Family::Lead,
+    Family::Mallets,
+    Family::Choir,
+];
+const CHORDAL: &[Family] =
+    &[Family::Piano, Family::Organ, Family::Guitar, Family::Mallets, Family::Pad, Family::Strings];
+
+/// Draws the players: one (any pitched family), two, or three to five.
+pub(crate) fn players(style: &'static Style, split: Split, rng: &mut Rng) -> Vec<Player> {
+    let size = rng.unit();
+    let cast = if size < SOLO_SHARE {
+        let pitched = &Family::ALL[..Family::ALL.len() - 1];
+        vec![(Role::Solo, rng.pick(pitched).copied().unwrap_or(Family::Piano))]
+    } else if size < SOLO_SHARE + DUO_SHARE {
+        duo(style, rng)
+    } else {
+        ensemble(style, rng)
+    };
+    let novel = split == Split::Heldout && rng.chance(NOVEL_SHARE);
+    // At least one part of such a piece is new, the others often.
+    let surely_novel = rng.int(0, cast.len().saturating_sub(1));
+    cast.into_iter()
+        .enumerate()
+        .map(|(index, (role, family))| {
+            let held_out = novel && (index == surely_novel || rng.chance(0.5));
+            Player { role, family, program: program(style, role, family, held_out, rng) }
+        })
+        .collect()
+}
+
+type Cast = Vec<(Role, Family)>;
+
+fn duo(style: &Style, rng: &mut Rng) -> Cast {
+    let mut cast = Cast::new();
+    match rng.weighted(&[0.7, 0.15, 0.15]) {
+        0 => {
+            add(&mut cast, Role::Melody, style.melody, MELODIC, rng);
+            add(&mut cast, Role::Chords, style.chords, CHORDAL, rng);
+        }
+        1 => {
+            add(&mut cast, Role::Melody, style.melody, MELODIC, rng);
+            cast.push((Role::Bass, Family::Bass));
+        }
+        _ if style.grooves.is_empty() => {
+            add(&mut cast, Role::Melody, style.melody, MELODIC, rng);
+            add(&mut cast, Role::Counter, style.melody, MELODIC, rng);
+        }
+        _ => {
+            add(&mut cast, Role::Chords, style.chords, CHORDAL, rng);
+            cast.push((Role::Drums, Family::Drums));
+        }
+    }
+    cast
+}
+
+fn ensemble(style: &Style, rng: &mut Rng) -> Cast {
+    let size = 3 + rng.weighted(&[0.3, 0.45, 0.25]);
+    let mut cast = Cast::new();
+    add(&mut cast, Role::Melody, style.melody, MELODIC, rng);
+    add(&mut cast, Role::Chords, style.chords, CHORDAL, rng);
+    if rng.chance(style.bass_share) {
+        cast.push((Role::Bass, Family::Bass));
+    }
+    if cast.len() < size && rng.chance(style.drums_share) {
+        cast.push((Role::Drums, Family::Drums));
+    }
+    while cast.len() < size {
+        let (role, all) = match rng.weighted(&[0.4, 0.3, 0.3]) {
+            0 => (Role::Pad, &[Family::Pad, Family::Strings, Family::Choir, Family::Organ, Family::Brass][..]),
+            1 => (Role::Arpeggio, &[Family::Mallets, Family::Guitar, Family::Piano, Family::Lead][..]),
+            _ => (Role::Counter, MELODIC),
+        };
+        let style_list: Vec<Family> = style.colour.iter().copied().filter(|family| all.contains(family)).collect();
+        add(&mut cast, role, &style_list, all, rng);
+    }
+    cast
+}
+
+/// Adds a player of a family that is not there yet, from the style's list or, now and then, from `all`.
+fn add(cast: &mut Cast, role: Role, preferred: &[Family], all: &[Family], rng: &mut Rng) {
+    let free = |list: &[Family]| -> Vec<Family> {
+        list.iter().copied().filter(|family| cast.iter().all(|(_, used)| used != family)).collect()
+    };
+    let surprise = rng.chance(SURPRISE_SHARE);
+    let first = free(if surprise { all } else { preferred });
+    let list = if first.is_empty() { free(all) } else { first };
+    if let Some(family) = rng.pick(&list) {
+        cast.push((role, *family));
+    }
+}
+
+/// A program of the family that can play the role.
+fn program(style: &Style, role: Role, family: Family, held_out: bool, rng: &mut Rng) -> &'static Program {
+    let programs = family.programs();
+    let needs_chords = matches!(role, Role::Chords | Role::Pad);
+    let fits = |program: &&Program| !needs_chords || program.poly;
+    let pool: Vec<&Program> = programs.iter().filter(|p| p.held_out == held_out).filter(fits).collect();
+    let liked = style.programs.iter().find(|(of, _)| *of == family).map_or(&[][..], |(_, numbers)| numbers);
+    let preferred: Vec<&Program> = pool.iter().copied().filter(|p| liked.contains(&p.number)).collect();
+    let choice = if !preferred.is_empty() && rng.chance(PREFERENCE) { &preferred } else { &pool };
+    rng.pick(choice).copied().unwrap_or(&programs[0])
+}
+
+/// Decides for every section who plays: few in intro and outro, all in choruses.
+pub(crate) fn activate(sections: &mut [PlannedSection], players: &[Player], style: &Style, rng: &mut Rng) {
+    let mut seen: Vec<Label> = Vec::new();
+    for section in sections {
+        let again = seen.contains(&section.label);
+        let mut active: Vec<bool> =
+            players.iter().map(|player| plays(player.role, section.label, again, rng)).collect();
+        if !active.contains(&true) || only_rhythm(&active, players) {
+            wake_one(&mut active, players, rng);
+        }
+        section.active = active;
+        // A quiet style stays quiet in its choruses.
+        if style.density < 0.3 {
+            section.energy *= 0.8;
+        }
+        seen.push(section.label);
+    }
+}
+
+fn plays(role: Role, label: Label, again: bool, rng: &mut Rng) -> bool {
+    if role == Role::Solo || label == Label::Chorus {
+        return true;
+    }
+    let second = if again { 0.3 } else { 0.0 };
+    let share = match (role, label) {
+        (Role::Melody, Label::Verse) => 1.0,
+        (Role::Melody, Label::Bridge) => 0.5,
+        (Role::Melody, _) => 0.15,
+        (Role::Chords, Label::Intro) => 0.75,
+        (Role::Chords, _) => 0.95,
+        (Role::Pad, Label::Intro | Label::Outro) => 0.55,
+        (Role::Pad, Label::Bridge) => 0.9,
+        (Role::Pad, _) => 0.35,
+        (Role::Arpeggio, Label::Verse) => 0.4,
+        (Role::Arpeggio, _) => 0.5,
+        (Role::Counter, Label::Verse) => 0.15,
+        (Role::Counter, Label::Bridge) => 0.9,
+        (Role::Counter, _) => 0.25,
+        (Role::Bass, Label::Intro) => 0.3,
+        (Role::Bass, Label::Verse) => 0.85,
+        (Role::Bass, _) => 0.6,
+        (Role::Drums, Label::Intro) => 0.3,
+        (Role::Drums, Label::Verse) => 0.7,
+        (Role::Drums, _) => 0.4,
+        (Role::Solo, _) => 1.0,
+    };
+    rng.chance(share + second)
+}
+
+/// Whether all that sound are bass or drums, though others could.
+fn only_rhythm(active: &[bool], players: &[Player]) -> bool {
+    players.iter().zip(active).all(|(player, on)| !on || matches!(player.role, Role::Bass | Role::Drums))
+}
+
+fn wake_one(active: &mut [bool], players: &[Player], rng: &mut Rng) {
+    let pitched: Vec<usize> = players
+        .iter()
+        .enumerate()
+        .filter(|(_, player)| !matches!(player.role, Role::Bass | Role::Drums))
+        .map(|(index, _)| index)
+        .collect();
+    if let Some(on) = rng.pick(&pitched).and_then(|index| active.get_mut(*index)) {
+        *on = true;
+    }
+}

@@ -1,0 +1,276 @@
+//! Moods, captions of pieces and captions of sections.
+
+mod templates;
+
+use crate::piece::{Label, Part, Piece, Role, Section};
+use crate::rng::Rng;
+use crate::style::Style;
+use crate::theory::Mode;
+use templates::Templates;
+
+/// How often a mood is one of the style's own.
+const STYLE_MOOD_SHARE: f64 = 0.3;
+
+/// One word for the mood, from mode and tempo, or one of the style's.
+pub(crate) fn mood(style: &Style, mode: Mode, tempo_bpm: u32, rng: &mut Rng) -> &'static str {
+    if rng.chance(STYLE_MOOD_SHARE) {
+        return rng.word(style.moods);
+    }
+    let list: &[&'static str] = match (mode, tempo_bpm) {
+        (Mode::Major, ..90) => &["calm", "peaceful", "warm", "tender"],
+        (Mode::Major, 90..126) => &["bright", "happy", "hopeful", "cheerful"],
+        (Mode::Major, _) => &["joyful", "lively", "playful", "triumphant"],
+        (Mode::Minor, ..90) => &["sad", "melancholic", "dark", "mysterious"],
+        (Mode::Minor, 90..126) => &["moody", "tense", "wistful", "serious"],
+        (Mode::Minor, _) => &["dramatic", "urgent", "intense", "restless"],
+    };
+    rng.word(list)
+}
+
+/// Writes the captions of the piece and of its sections.
+pub(crate) fn describe(piece: &mut Piece, style: &Style, rng: &mut Rng) {
+    let templates = Templates::of(piece.split);
+    let captions = captions(piece, style, templates, rng);
+    piece.captions = captions;
+    for index in 0..piece.sections.len() {
+        let caption = section_caption(piece, index, templates, rng);
+        piece.sections[index].caption = caption;
+    }
+}
+
+/// Four captions: two full ones, a short or list-like one, and one that tells the form.
+fn captions(piece: &Piece, style: &Style, templates: &Templates, rng: &mut Rng) -> Vec<String> {
+    let full = match piece.parts.len() {
+        1 => templates.solo,
+        2 => templates.duo,
+        _ => templates.full,
+    };
+    let mut order: Vec<&'static str> = full.to_vec();
+    rng.shuffle(&mut order);
+    let mut chosen: Vec<&'static str> = order.into_iter().take(2).collect();
+    chosen.push(rng.word(templates.list));
+    chosen.push(rng.word(templates.story));
+    chosen.into_iter().map(|template| fill(template, piece, style, rng)).collect()
+}
+
+/// Puts words into a template; every mention draws its own.
+fn fill(template: &str, piece: &Piece, style: &Style, rng: &mut Rng) -> String {
+    let key = if rng.chance(0.3) { spelt_key(piece) } else { piece.key.name() };
+    let mut text = template.to_owned();
+    for (mark, words) in [
+        ("{instruments}", joined(&names(&piece.parts, rng))),
+        ("{list}", names(&piece.parts, rng).join(", ")),
+        ("{style}", rng.word(style.words).to_owned()),
+        ("{mood}", mood_word(piece.mood, rng)),
+        ("{tempo}", tempo_adjective(piece.tempo_bpm, rng).to_owned()),
+        ("{pace}", pace(piece, rng)),
+        ("{bpm}", piece.tempo_bpm.to_string()),
+        ("{key}", key),
+        ("{mode}", piece.key.mode_name().to_owned()),
+        ("{form}", form(piece)),
+        ("{story}", story(piece, rng)),
+    ] {
+        text = text.replace(mark, &words);
+    }
+    polish(&text)
+}
+
+/// A name for each part, the tune's first: mostly the instrument, else its family.
+fn names(parts: &[Part], rng: &mut Rng) -> Vec<String> {
+    let mut order: Vec<&Part> = parts.iter().collect();
+    if rng.chance(0.3) {
+        rng.shuffle(&mut order);
+    }
+    order.into_iter().map(|part| name(part, rng)).collect()
+}
+
+fn name(part: &Part, rng: &mut Rng) -> String {
+    if rng.chance(0.5) { part.program.name.to_owned() } else { rng.word(part.family.words()).to_owned() }
+}
+
+fn joined(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => only.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+fn spelt_key(piece: &Piece) -> String {
+    let tonic = piece.key.tonic_name().replace('b', " flat").replace('#', " sharp");
+    format!("{tonic} {}", piece.key.mode_name())
+}
+
+fn tempo_adjective(tempo_bpm: u32, rng: &mut Rng) -> &'static str {
+    rng.word(match tempo_bpm {
+        ..76 => &["slow", "unhurried", "very slow"],
+        76..98 => &["relaxed", "moderately slow", "easy-paced"],
+        98..122 => &["mid-tempo", "moderate", "medium-tempo"],
+        122..148 => &["fast", "upbeat", "brisk"],
+        _ => &["very fast", "rapid", "high-speed"],
+    })
+}
+
+fn pace(piece: &Piece, rng: &mut Rng) -> String {
+    let bpm = piece.tempo_bpm;
+    match rng.int(0, 4) {
+        0 => format!("at {bpm} bpm"),
+        1 => format!("at {bpm} BPM"),
+        2 => format!("at {bpm} beats per minute"),
+        3 => format!("around {} bpm", (bpm + 2) / 5 * 5),
+        _ => format!("at a {} tempo", tempo_adjective(bpm, rng).replace("-tempo", "").replace("mid", "medium")),
+    }
+}
+
+/// Words for a mood, the mood itself among them.
+fn mood_word(mood: &str, rng: &mut Rng) -> String {
+    let others: &[&'static str] = match mood {
+        "calm" => &["serene", "gentle"],
+        "peaceful" => &["tranquil", "restful"],
+        "warm" => &["tender-hearted", "mellow"],
+        "bright" => &["sunlit", "clear"],
+        "happy" => &["glad", "feel-good"],
+        "hopeful" => &["optimistic", "uplifting"],
+        "cheerful" => &["merry", "good-humoured"],
+        "joyful" => &["jubilant", "exuberant"],
+        "lively" => &["bouncy", "spirited"],
+        "playful" => &["whimsical", "light-hearted"],
+        "sad" => &["sorrowful", "mournful"],
+        "melancholic" => &["pensive", "melancholy"],
+        "dark" => &["sombre", "gloomy"],
+        "mysterious" => &["enigmatic", "eerie"],
+        "tense" => &["uneasy", "suspenseful"],
+        "dramatic" => &["theatrical", "stormy"],
+        "urgent" => &["pressing", "driving"],
+        "intense" => &["fierce", "forceful"],
+        "restless" => &["agitated", "anxious"],
+        "dreamy" => &["hazy", "dreamlike"],
+        "groovy" => &["grooving", "danceable"],
+        "energetic" => &["lively", "high-energy"],
+        _ => &[],
+    };
+    let index = rng.int(0, others.len());
+    others.get(index).copied().unwrap_or(mood).to_owned()
+}
+
+/// The sections' names, in order.
+fn form(piece: &Piece) -> String {
+    let labels: Vec<String> = piece.sections.iter().map(|section| section.label.name().to_owned()).collect();
+    joined(&labels)
+}
+
+/// What happens, in a sentence: who begins, who joins, how it ends.
+fn story(piece: &Piece, rng: &mut Rng) -> String {
+    let Some(first) = piece.sections.first() else {
+        return String::new();
+    };
+    let opening = joined(&names(&playing(piece, first), rng));
+    let begins = rng.word(&["It opens with", "It begins with", "It starts with"]);
+    let fullest = piece.sections.iter().find(|section| section.families.len() > first.families.len());
+    let then = match fullest {
+        Some(section) => {
+            let new: Vec<Part> =
+                playing(piece, section).into_iter().filter(|part| !first.families.contains(&part.family)).collect();
+            let new_names = joined(&names(&new, rng));
+            let verb = if new.len() == 1 && !new_names.ends_with('s') { "joins" } else { "join" };
+            format!(", {new_names} {verb} in the {}", section.label.name())
+        }
+        None => String::new(),
+    };
+    let ending = match piece.sections.last() {
+        Some(last) if last.label == Label::Outro => " and it fades down in an outro",
+        Some(last) if last.label == Label::Chorus => " and it ends on a full chorus",
+        _ => "",
+    };
+    format!("{begins} {opening}{then}{ending}.")
+}
+
+fn playing(piece: &Piece, section: &Section) -> Vec<Part> {
+    piece.parts.iter().filter(|part| section.families.contains(&part.family)).cloned().collect()
+}
+
+fn section_caption(piece: &Piece, index: usize, templates: &Templates, rng: &mut Rng) -> String {
+    let section = &piece.sections[index];
+    let parts = playing(piece, section);
+    let change = templates::change(piece.sections.get(index.wrapping_sub(1)), section, rng);
+    let tune = parts.iter().find(|part| matches!(part.role, Role::Melody | Role::Solo));
+    let text = rng
+        .word(templates.section)
+        .replace("{label}", section.label.name())
+        .replace("{instruments}", &joined(&names(&parts, rng)))
+        .replace("{energy}", energy_word(section.energy, rng))
+        .replace("{mood}", &mood_word(piece.mood, rng))
+        .replace("{change}", change)
+        .replace("{tune}", if tune.is_some() { "a melody" } else { "an accompaniment" });
+    polish(&text)
+}
+
+fn energy_word(energy: f64, rng: &mut Rng) -> &'static str {
+    if energy < 0.45 {
+        rng.word(&["quiet", "sparse", "soft"])
+    } else if energy < 0.7 {
+        rng.word(&["steady", "moderate", "balanced"])
+    } else {
+        rng.word(&["full", "energetic", "loud"])
+    }
+}
+
+/// `a` before vowels becomes `an`; a sentence starts with a capital.
+fn polish(text: &str) -> String {
+    let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    for index in 1..words.len() {
+        // "808" is read "eight-oh-eight"; nothing here begins with a silent h or the sound of "you".
+        let vowel = words[index].starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', '8']);
+        let article = match words[index - 1].as_str() {
+            "a" if vowel => "an",
+            "A" if vowel => "An",
+            _ => continue,
+        };
+        words[index - 1] = article.to_owned();
+    }
+    let text = words.join(" ");
+    let mut out = String::with_capacity(text.len());
+    let mut sentence_start = true;
+    for c in text.chars() {
+        if sentence_start && c.is_alphabetic() {
+            out.extend(c.to_uppercase());
+        } else {
+            out.push(c);
+        }
+        sentence_start = c == '.' || c == '!' || (sentence_start && c.is_whitespace());
+    }
+    out
+}
+
+/// The template set of a half (tests compare the two).
+#[cfg(test)]
+pub(crate) fn all_templates(split: crate::family::Split) -> Vec<&'static str> {
+    let set = Templates::of(split);
+    [set.full, set.solo, set.duo, set.list, set.story, set.section].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::Split;
+
+    #[test]
+    fn halves_share_no_template() {
+        let train = all_templates(Split::Train);
+        assert!(all_templates(Split::Heldout).iter().all(|template| !train.contains(template)));
+    }
+
+    #[test]
+    fn polishing() {
+        assert_eq!(polish("a upbeat tune.  it has a organ"), "An upbeat tune. It has an organ");
+        assert_eq!(polish("a pop tune"), "A pop tune");
+    }
+
+    #[test]
+    fn joining() {
+        let names: Vec<String> = ["x", "y", "z"].map(str::to_owned).to_vec();
+        assert_eq!(joined(&names), "x, y and z");
+        assert_eq!(joined(&names[..1]), "x");
+        assert_eq!(joined(&[]), "");
+    }
+}
