@@ -1,8 +1,8 @@
 //! Reading JSON with errors that name the file, and writing files that are either whole or absent.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -40,24 +40,73 @@ pub fn write_atomic(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
 ) -> Result<()> {
-    let path = path.as_ref();
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(directory).map_err(Error::io(directory))?;
-    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(Error::io(path))?;
+    let mut file = AtomicFile::create(path)?;
     let written = (|| {
-        let mut buffered = BufWriter::new(temporary.as_file_mut());
+        let mut buffered = BufWriter::new(file.temporary.as_file_mut());
         write(&mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
-        make_readable(temporary.as_file())?;
-        temporary.as_file().sync_all()
+        buffered.flush()
     })();
-    written.map_err(Error::io(path))?;
-    temporary.persist(path).map_err(|e| Error::Io { path: path.to_owned(), source: e.error })?;
-    Ok(())
+    written.map_err(Error::io(file.path()))?;
+    file.commit()
+}
+
+/// A file that is written step by step beside its path and appears there, whole, at [`AtomicFile::commit`].
+/// Dropped before that, it leaves nothing behind. Writes are not buffered.
+#[derive(Debug)]
+pub struct AtomicFile {
+    temporary: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Opens a temporary neighbour of `path`. Parent directories are created.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the directory cannot be made or written to.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(directory).map_err(Error::io(directory))?;
+        let temporary = tempfile::NamedTempFile::new_in(directory).map_err(Error::io(path))?;
+        Ok(Self { temporary, path: path.to_owned() })
+    }
+
+    /// Where the file will appear.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Flushes the file to the disk and renames it into place.
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the path; nothing is left behind.
+    pub fn commit(self) -> Result<()> {
+        let Self { temporary, path } = self;
+        make_readable(temporary.as_file())
+            .and_then(|()| temporary.as_file().sync_all())
+            .map_err(Error::io(&path))?;
+        temporary.persist(&path).map_err(|e| Error::Io { path, source: e.error })?;
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.temporary.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.temporary.as_file_mut().flush()
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
+        self.temporary.as_file_mut().seek(position)
+    }
 }
 
 /// Temporary files are private; what they become is an ordinary file.
