@@ -7,6 +7,8 @@ mod dataset;
 mod fit;
 mod observer;
 mod optimizer;
+#[cfg(feature = "plot")]
+mod plot;
 mod run_dir;
 mod task;
 
@@ -15,5 +17,7 @@ pub use dataset::{Dataset, LyricLine, Record, Section, Split, Stem, Tags};
 pub use fit::{Summary, fit};
 pub use observer::{Observer, ProgressBar, Silent, StepReport};
 pub use optimizer::AdamW;
+#[cfg(feature = "plot")]
+pub use plot::plot_metrics;
 pub use run_dir::RunDir;
 pub use task::{Position, StepLoss, Task};
