@@ -1,4 +1,4 @@
-//! A run directory: config, metrics, checkpoints.
+//! A run directory: config, metrics, checkpoints. Public in full, for loops that are not [`super::fit`] (training without gradients).
 
 use std::fs;
 use std::io::Write;
@@ -57,7 +57,10 @@ impl RunDir {
     }
 
     /// Where the checkpoint after `step` steps is written before it is complete.
-    pub(super) fn begin(&self, step: u64) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file or directory.
+    pub fn begin(&self, step: u64) -> Result<PathBuf> {
         let partial = self.root.join("checkpoints").join(format!("partial-{step:08}"));
         if partial.exists() {
             fs::remove_dir_all(&partial).map_err(Error::io(&partial))?;
@@ -67,7 +70,10 @@ impl RunDir {
     }
 
     /// Makes the checkpoint visible and removes old ones.
-    pub(super) fn complete(&self, step: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file or directory.
+    pub fn complete(&self, step: u64) -> Result<()> {
         let folder = self.root.join("checkpoints");
         let done = folder.join(format!("step-{step:08}"));
         if done.exists() {
@@ -83,7 +89,10 @@ impl RunDir {
     }
 
     /// Drops metric lines of steps that a killed run did after its last checkpoint.
-    pub(super) fn trim_metrics(&self, steps_done: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file or directory.
+    pub fn trim_metrics(&self, steps_done: u64) -> Result<()> {
         let path = self.metrics_path();
         if !path.is_file() {
             return Ok(());
@@ -98,7 +107,10 @@ impl RunDir {
     }
 
     /// Appends a line of metrics.
-    pub(super) fn log(&self, line: &Value) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] names the file or directory.
+    pub fn log(&self, line: &Value) -> Result<()> {
         let path = self.metrics_path();
         let mut file =
             fs::OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path))?;
