@@ -1,0 +1,265 @@
+//! The second phase: semantic audio tokens under a plan.
+
+use musicot_core::tch::{Tensor, no_grad_guard};
+use musicot_sampling::PhaseConfig;
+
+use super::rows::{Rows, RowsShape, for_all_rows, logits, with_null};
+use super::{Chooser, expect_songs, song_streams};
+use crate::conditions::Conditions;
+use crate::config::{NullBranch, PlanMode};
+use crate::plan::Plan;
+use crate::vocab::{AudioToken, Emission, TokenId};
+use crate::{Error, MusicLm, Result};
+
+/// How many tokens a song may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioLength {
+    min_tokens: usize,
+    max_tokens: usize,
+}
+
+impl AudioLength {
+    /// Exactly so many: the model cannot end earlier or later.
+    pub fn exact(tokens: usize) -> Self {
+        Self { min_tokens: tokens, max_tokens: tokens }
+    }
+
+    /// The model may end once `min_tokens` are there; at `max_tokens` it has to.
+    pub fn between(min_tokens: usize, max_tokens: usize) -> Self {
+        Self { min_tokens, max_tokens }
+    }
+
+    /// Most tokens.
+    pub fn max_tokens(self) -> usize {
+        self.max_tokens
+    }
+
+    fn validate(self) -> Result<()> {
+        if self.max_tokens == 0 || self.min_tokens > self.max_tokens || self.max_tokens > 1 << 32 {
+            let (min, max) = (self.min_tokens, self.max_tokens);
+            return Err(Error::input("length", format!("expected 1 to 2^32 tokens, got {min} to {max}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the end is a choice for the token of this index.
+    fn may_end(self, index: usize) -> bool {
+        (self.min_tokens..self.max_tokens).contains(&index)
+    }
+}
+
+/// Songs to be written together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioRequest {
+    /// The songs of the batch.
+    pub songs: Vec<AudioSong>,
+    /// Length of each.
+    pub length: AudioLength,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// A song to be written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AudioSong {
+    /// What it is to be like.
+    pub conditions: Conditions,
+    /// Number of the song for the random draws: the same number gives the same draws in any batch.
+    pub number: u64,
+    /// The plan; `None` with a model that has none. All songs of a batch have as many windows.
+    pub plan: Option<Plan>,
+}
+
+/// The tokens of one position, one per song.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudioStep {
+    /// Position, from 0.
+    pub index: usize,
+    /// A token per song; `None` for a song that has ended.
+    pub tokens: Vec<Option<AudioToken>>,
+}
+
+/// Yields audio tokens; see [`MusicLm::audio`].
+pub struct AudioTokens<'a> {
+    model: &'a MusicLm,
+    rows: Rows<'a>,
+    chooser: Chooser,
+    length: AudioLength,
+    /// What each window adds, `[rows, dim]` per window; empty without a plan.
+    windows: Vec<Tensor>,
+    /// Ids of the last step, to be read before the next.
+    last: Option<Vec<i64>>,
+    history: Vec<Vec<i64>>,
+    ended: Vec<bool>,
+    next: usize,
+    failed: bool,
+    /// Whether the chain needs all earlier tokens.
+    keeps_history: bool,
+}
+
+impl MusicLm {
+    /// Starts writing audio tokens under plans.
+    ///
+    /// # Errors
+    /// Something of the request or the policy is out of range; a plan is missing, or not of the length's number of windows.
+    pub fn audio(&self, request: &AudioRequest, policy: &PhaseConfig) -> Result<AudioTokens<'_>> {
+        expect_songs(request.songs.len())?;
+        request.length.validate()?;
+        let plans = self.expect_plans(request)?;
+        let streams = song_streams(request.seed, "audio", request.songs.iter().map(|song| song.number));
+        let chooser = Chooser::new(policy, streams)?;
+        let songs: Vec<&Conditions> = request.songs.iter().map(|song| &song.conditions).collect();
+        let encoded = with_null(self, &songs, chooser.has_null())?;
+        // Which plan each row has; the unconditional branch may have none.
+        let null_has_plan = self.config().null_branch == NullBranch::Text;
+        let plan_of = |row: usize| match row < songs.len() || null_has_plan {
+            true => plans.get(row % songs.len()).copied(),
+            false => None,
+        };
+        let starts = encoded.into_iter().enumerate().map(|(row, conditions)| {
+            Ok((conditions, self.audio_start(plan_of(row))?))
+        });
+        let starts = starts.collect::<Result<Vec<_>>>()?;
+        let row_plans: Vec<Option<&Plan>> = (0..starts.len()).map(plan_of).collect();
+        let windows = self.window_vectors(&row_plans)?;
+        let shape = RowsShape { more_prefix: 0, window: self.config().attention_tokens() };
+        Ok(AudioTokens {
+            model: self,
+            rows: Rows::new(self, &starts, windows.first(), &shape)?,
+            chooser,
+            length: request.length,
+            windows,
+            last: None,
+            history: vec![Vec::new(); request.songs.len()],
+            ended: vec![false; request.songs.len()],
+            next: 0,
+            failed: false,
+            keeps_history: policy.sampling.repetition_penalty != 1.0,
+        })
+    }
+
+    /// The plans of a request, which all songs have, or none.
+    fn expect_plans<'r>(&self, request: &'r AudioRequest) -> Result<Vec<&'r Plan>> {
+        let plans: Vec<&Plan> = request.songs.iter().filter_map(|song| song.plan.as_ref()).collect();
+        if self.config().plan == PlanMode::None {
+            return match plans.is_empty() {
+                true => Ok(plans),
+                false => Err(Error::input("plan", "this model was trained without one")),
+            };
+        }
+        if plans.len() != request.songs.len() {
+            return Err(Error::input("plan", "every song needs one"));
+        }
+        let tokens = request.length.max_tokens();
+        let window = self.config().window_tokens();
+        let fitting = (tokens / window).max(1)..=tokens.div_ceil(window);
+        for plan in &plans {
+            if plan.windows() != plans[0].windows() || !fitting.contains(&plan.windows()) {
+                let reason = format!(
+                    "{tokens} tokens need a plan of {} to {} windows, the same for all songs; got {}",
+                    fitting.start(),
+                    fitting.end(),
+                    plan.windows()
+                );
+                return Err(Error::input("plan", reason));
+            }
+            // A plan of another vocabulary would have been accepted by that one.
+            Plan::new(plan.codes().clone(), self.vocab())?;
+        }
+        Ok(plans)
+    }
+
+    /// Ids from the end of the conditions to the start of the audio.
+    pub(crate) fn audio_start(&self, plan: Option<&Plan>) -> Result<Vec<i64>> {
+        let mut ids = Vec::new();
+        if let Some(plan) = plan {
+            ids.push(TokenId::COT_BOS.value());
+            ids.extend(self.thought_ids(plan)?);
+            ids.push(TokenId::COT_EOS.value());
+        }
+        ids.push(TokenId::AUDIO_BOS.value());
+        Ok(ids)
+    }
+
+    /// What each window adds to the audio positions in it, `[rows, dim]` per window; zeros for rows without a plan.
+    fn window_vectors(&self, plans: &[Option<&Plan>]) -> Result<Vec<Tensor>> {
+        let _no_grad = no_grad_guard();
+        let windows = plans.iter().flatten().map(|plan| plan.windows()).max().unwrap_or(0);
+        if windows == 0 {
+            return Ok(Vec::new());
+        }
+        let all = self.plan_vectors(plans, windows)?;
+        (0..windows as i64).map(|window| Ok(all.f_select(1, window)?.f_contiguous()?)).collect()
+    }
+}
+
+impl AudioTokens<'_> {
+    /// Runs to the end; the tokens of each song.
+    ///
+    /// # Errors
+    /// What a step raises; [`Error::Core`] when steps were taken before.
+    pub fn finish(self) -> Result<Vec<Vec<AudioToken>>> {
+        if self.next > 0 {
+            return Err(Error::input("audio tokens", "steps were taken already, so that songs would be incomplete"));
+        }
+        let mut songs = vec![Vec::new(); self.ended.len()];
+        for step in self {
+            for (song, token) in songs.iter_mut().zip(step?.tokens) {
+                song.extend(token);
+            }
+        }
+        Ok(songs)
+    }
+
+    /// The next tokens; `None` when all songs have ended.
+    fn step(&mut self) -> Result<Option<AudioStep>> {
+        let hidden = match self.last.take() {
+            None => self.rows.hidden()?,
+            Some(ids) => {
+                let window = self.next / self.model.config().window_tokens();
+                let addition = self.windows.get(window).or(self.windows.last());
+                self.rows.roll(&ids, addition)?
+            }
+        };
+        let may_end = self.length.may_end(self.next);
+        let range = self.model.vocab().emits(Emission::Audio { may_end })?;
+        let chosen = self.chooser.choose(logits(self.model, &hidden, range)?, &self.history, self.next as u64)?;
+        let tokens = self.take_in(&chosen);
+        if tokens.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let vocab = self.model.vocab();
+        // A song that has ended goes on unheard, with a token of no consequence.
+        let ids = tokens.iter().map(|token| vocab.audio(token.unwrap_or(AudioToken(0))));
+        self.last = Some(for_all_rows(&ids.collect::<Result<Vec<_>>>()?, self.chooser.has_null()));
+        Ok(Some(AudioStep { index: self.next, tokens }))
+    }
+
+    /// Choices to tokens; notes which songs end.
+    fn take_in(&mut self, chosen: &[i64]) -> Vec<Option<AudioToken>> {
+        let end = self.model.config().vocab.audio_tokens as i64;
+        let mut tokens = Vec::with_capacity(chosen.len());
+        for (song, choice) in chosen.iter().enumerate() {
+            self.ended[song] |= *choice >= end;
+            if self.keeps_history && !self.ended[song] {
+                self.history[song].push(*choice);
+            }
+            tokens.push((!self.ended[song]).then_some(AudioToken(*choice as u32)));
+        }
+        tokens
+    }
+}
+
+impl Iterator for AudioTokens<'_> {
+    type Item = Result<AudioStep>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.next >= self.length.max_tokens() || self.ended.iter().all(|ended| *ended) {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.failed = matches!(step, Some(Err(_)));
+        self.next += 1;
+        step
+    }
+}

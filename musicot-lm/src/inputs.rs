@@ -1,0 +1,101 @@
+//! From conditions, plans and tokens to embeddings: the parameters beside the decoder.
+
+use musicot_core::nn::Linear;
+use musicot_core::tch::{Device, Kind, Tensor};
+use musicot_core::{Init, Scope};
+
+use crate::causal::CausalLm;
+use crate::conditions::EncodedConditions;
+use crate::vocab::TokenId;
+use crate::{MusicLmConfig, Result};
+
+/// Projections of the CLAP embedding and of the plan.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    clap: Linear,
+    /// Stands for the CLAP embedding where it is dropped, `[clap_positions, dim]`.
+    clap_null: Tensor,
+    /// From a window's thought, the sum of its codes' embeddings, to what is added to each of its audio positions.
+    window: Linear,
+    positions: i64,
+    dim: i64,
+    device: Device,
+}
+
+impl Inputs {
+    pub(crate) fn new(scope: &Scope, config: &MusicLmConfig, dim: i64) -> Result<Self> {
+        let positions = config.clap_positions;
+        Ok(Self {
+            clap: Linear::new(&scope.sub("clap_proj"), config.clap_dim, positions * dim, false)?,
+            clap_null: scope.param("clap_null", &[positions, dim], Init::Normal(0.02))?,
+            window: Linear::new(&scope.sub("window_proj"), dim, dim, false)?,
+            positions,
+            dim,
+            device: scope.device(),
+        })
+    }
+
+    /// Ids of the conditions: `<bos>`, places for CLAP, condition tokens. The places hold `<pad>` until [`Inputs::prefix`].
+    pub(crate) fn condition_ids(&self, conditions: &EncodedConditions) -> Vec<i64> {
+        let mut ids = vec![TokenId::BOS.value()];
+        ids.resize(1 + self.positions as usize, TokenId::PAD.value());
+        ids.extend(&conditions.ids);
+        ids
+    }
+
+    /// Embeddings `[rows, columns, dim]` of sequences that begin with [`Inputs::condition_ids`], aligned at their ends: `padding[row]`
+    /// columns in front of a row are filled. `columns` is a multiple of `grain`.
+    pub(crate) fn prefix(
+        &self,
+        lm: &dyn CausalLm,
+        rows: &[(&EncodedConditions, Vec<i64>)],
+        grain: usize,
+    ) -> Result<(Tensor, Vec<i64>)> {
+        let longest = rows.iter().map(|(_, ids)| ids.len()).max().unwrap_or(0);
+        let columns = longest.next_multiple_of(grain);
+        let (mut ids, mut padding, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, (_, own)) in rows.iter().enumerate() {
+            let pad = columns - own.len();
+            ids.resize(ids.len() + pad, TokenId::PAD.value());
+            ids.extend(own);
+            padding.push(pad as i64);
+            let first = (row * columns + pad + 1) as i64;
+            places.extend(first..first + self.positions);
+        }
+        let count = rows.len() as i64;
+        let ids = Tensor::f_from_slice(&ids)?.f_reshape([count, columns as i64])?.f_to_device(self.device)?;
+        let embedded = lm.embed(&ids)?.f_reshape([-1, self.dim])?;
+        let places = Tensor::f_from_slice(&places)?.f_to_device(self.device)?;
+        let clap = self.clap_vectors(&rows.iter().map(|(conditions, _)| *conditions).collect::<Vec<_>>())?;
+        let placed = embedded.f_index_copy(0, &places, &clap.f_to_kind(embedded.kind())?)?;
+        Ok((placed.f_reshape([count, columns as i64, self.dim])?, padding))
+    }
+
+    /// `[rows * clap_positions, dim]`.
+    fn clap_vectors(&self, rows: &[&EncodedConditions]) -> Result<Tensor> {
+        let dim = self.clap.weight().size()[1];
+        let mut values = Vec::new();
+        let mut present: Vec<f32> = Vec::new();
+        for conditions in rows {
+            match &conditions.clap {
+                Some(clap) => values.extend(clap),
+                None => values.resize(values.len() + dim as usize, 0.0),
+            }
+            present.push(if conditions.clap.is_some() { 1.0 } else { 0.0 });
+        }
+        let count = rows.len() as i64;
+        let kind = self.clap.weight().kind();
+        let clap = Tensor::f_from_slice(&values)?.f_reshape([count, dim])?.f_to_device(self.device)?.f_to_kind(kind)?;
+        let present = Tensor::f_from_slice(&present)?.f_reshape([count, 1, 1])?.f_to_device(self.device)?;
+        let projected = self.clap.forward(&clap)?.f_reshape([count, self.positions, self.dim])?;
+        // A dropped embedding is all zeros, and so is its projection, which has no bias.
+        let null = self.clap_null.f_unsqueeze(0)?.f_mul(&present.f_rsub_scalar(1.0)?)?;
+        Ok(projected.f_add(&null)?.f_reshape([-1, self.dim])?)
+    }
+
+    /// What each window adds to its audio positions: thought ids `[rows, windows, levels]` to `[rows, windows, dim]`.
+    pub(crate) fn windows(&self, lm: &dyn CausalLm, thoughts: &Tensor) -> Result<Tensor> {
+        let summed = lm.embed(thoughts)?.f_sum_dim_intlist([2_i64].as_slice(), false, None::<Kind>)?;
+        Ok(self.window.forward(&summed)?)
+    }
+}

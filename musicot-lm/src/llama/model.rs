@@ -1,0 +1,183 @@
+//! The decoder's weights and its pass over whole sequences.
+
+use std::ops::Range;
+use std::path::Path;
+
+use musicot_core::nn::{Embedding, Linear, RmsNorm, Rope, RopeTable, SwiGlu};
+use musicot_core::tch::{Device, Kind, Tensor};
+use musicot_core::{Checkpoint, Error as CoreError, KeyMap, LoadOptions, ParamStore, Scope, shape};
+
+use super::LlamaConfig;
+use super::attention::{Attention, LayerCache, Slots};
+use super::session::Session;
+use crate::causal::{CausalLm, LmSession, SessionShape};
+use crate::{Error, Result};
+
+/// A LLaMA decoder with the tensor names of Hugging Face's `LlamaForCausalLM`.
+///
+/// ```
+/// use musicot_lm::{CausalLm, Llama, LlamaConfig, core::{ParamStore, tch::{Device, Tensor}}};
+/// let config = LlamaConfig { vocab_size: 11, hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1,
+///     num_attention_heads: 4, num_key_value_heads: 2, ..Default::default() };
+/// let store = ParamStore::new(Device::Cpu, 0);
+/// let llama = Llama::new(&store.root(), &config)?;
+/// let hidden = llama.forward(&llama.embed(&Tensor::from_slice(&[1_i64, 2, 3]).unsqueeze(0))?, None)?;
+/// assert_eq!(llama.logits(&hidden, 0..11)?.size(), [1, 3, 11]);
+/// # Ok::<(), musicot_lm::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Llama {
+    pub(super) config: LlamaConfig,
+    embedding: Embedding,
+    pub(super) layers: Vec<Layer>,
+    pub(super) norm: RmsNorm,
+    /// `None`: the embedding table is the output matrix.
+    head: Option<Linear>,
+    pub(super) rope: Rope,
+    device: Device,
+}
+
+/// One block: attention and feed-forward, each after a norm and around a residual.
+#[derive(Debug)]
+pub(super) struct Layer {
+    input_norm: RmsNorm,
+    attention: Attention,
+    post_norm: RmsNorm,
+    feed_forward: SwiGlu,
+}
+
+impl Layer {
+    fn new(scope: &Scope, config: &LlamaConfig) -> Result<Self> {
+        let (dim, eps) = (config.hidden_size, config.rms_norm_eps);
+        Ok(Self {
+            input_norm: RmsNorm::new(&scope.sub("input_layernorm"), dim, eps)?,
+            attention: Attention::new(&scope.sub("self_attn"), config)?,
+            post_norm: RmsNorm::new(&scope.sub("post_attention_layernorm"), dim, eps)?,
+            feed_forward: SwiGlu::new(&scope.sub("mlp"), dim, config.intermediate_size)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, rope: &RopeTable, mask: Option<&Tensor>) -> Result<Tensor> {
+        let x = x.f_add(&self.attention.forward(&self.input_norm.forward(x)?, rope, mask)?)?;
+        self.feed(&x)
+    }
+
+    pub(super) fn cached(
+        &self,
+        x: &Tensor,
+        rope: &RopeTable,
+        mask: Option<&Tensor>,
+        cache: &LayerCache,
+        slots: Slots,
+    ) -> Result<Tensor> {
+        let x = x.f_add(&self.attention.cached(&self.input_norm.forward(x)?, rope, mask, cache, slots)?)?;
+        self.feed(&x)
+    }
+
+    fn feed(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.f_add(&self.feed_forward.forward(&self.post_norm.forward(x)?)?)?)
+    }
+}
+
+impl Llama {
+    /// Parameters `model.embed_tokens`, `model.layers.N`, `model.norm` and, unless tied, `lm_head`.
+    ///
+    /// # Errors
+    /// See [`LlamaConfig::validate`] and [`Scope::param`].
+    pub fn new(scope: &Scope, config: &LlamaConfig) -> Result<Self> {
+        config.validate()?;
+        let model = scope.sub("model");
+        let embedding = Embedding::new(&model.sub("embed_tokens"), config.vocab_size, config.hidden_size)?;
+        let layers = (0..config.num_hidden_layers).map(|i| Layer::new(&model.sub("layers").sub(i), config));
+        let layers = layers.collect::<Result<_>>()?;
+        let norm = RmsNorm::new(&model.sub("norm"), config.hidden_size, config.rms_norm_eps)?;
+        let head = match config.tie_word_embeddings {
+            true => None,
+            false => Some(Linear::new(&scope.sub("lm_head"), config.hidden_size, config.vocab_size, false)?),
+        };
+        let rope = Rope::new(config.head_size(), config.rope_theta, scope.device())?;
+        Ok(Self { config: config.clone(), embedding, layers, norm, head, rope, device: scope.device() })
+    }
+
+    /// Loads a published directory (`config.json` and safetensors, whole or in shards) in f32.
+    ///
+    /// # Errors
+    /// [`CoreError::Checkpoint`] lists every tensor that does not fit; see also [`LlamaConfig::read_published`].
+    pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let dir = dir.as_ref();
+        let config = LlamaConfig::read_published(dir.join("config.json"))?;
+        let store = ParamStore::for_loading(device, Kind::Float);
+        let llama = Self::new(&store.root(), &config)?;
+        // Older files carry the frequencies as buffers; tied ones may repeat the table as the output matrix.
+        let mut rename = KeyMap::default().drop_containing("rotary_emb.inv_freq");
+        if config.tie_word_embeddings {
+            rename = rename.drop_containing("lm_head.weight");
+        }
+        store.load(&Checkpoint::open(dir)?, &LoadOptions { rename, ..Default::default() })?;
+        Ok(llama)
+    }
+
+    /// The sizes.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    /// Output matrix `[vocab, dim]`.
+    fn head_weight(&self) -> &Tensor {
+        self.head.as_ref().map_or(self.embedding.weight(), Linear::weight)
+    }
+
+    /// Element type of the weights.
+    pub(super) fn kind(&self) -> Kind {
+        self.embedding.weight().kind()
+    }
+}
+
+impl CausalLm for Llama {
+    fn dim(&self) -> i64 {
+        self.config.hidden_size
+    }
+
+    fn vocab_size(&self) -> i64 {
+        self.config.vocab_size
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+        Ok(self.embedding.forward(ids)?)
+    }
+
+    fn forward(&self, embeddings: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        shape::expect("embeddings [batch, seq, dim]", embeddings, &[shape::ANY, shape::ANY, self.dim()])?;
+        let rope = self.rope.range(0, embeddings.size()[1])?;
+        let mut x = embeddings.shallow_clone();
+        for layer in &self.layers {
+            x = layer.forward(&x, &rope, mask)?;
+        }
+        Ok(self.norm.forward(&x)?)
+    }
+
+    fn logits(&self, hidden: &Tensor, rows: Range<i64>) -> Result<Tensor> {
+        if rows.start < 0 || rows.end > self.vocab_size() || rows.is_empty() {
+            let reason = format!("expected a range within 0..{}, got {rows:?}", self.vocab_size());
+            return Err(CoreError::input("logits", reason).into());
+        }
+        let weight = self.head_weight().f_narrow(0, rows.start, rows.end - rows.start)?;
+        Ok(hidden.f_linear::<&Tensor>(&weight, None)?)
+    }
+
+    fn session(&self, shape: &SessionShape) -> Result<Box<dyn LmSession + '_>> {
+        let valid = shape.batch() > 0
+            && shape.prefix_positions > 0
+            && shape.window_positions >= 0
+            && shape.reach_positions >= 0
+            && shape.padding.iter().all(|pad| (0..shape.prefix_positions).contains(pad));
+        if !valid {
+            return Err(Error::input("session", format!("sizes out of range: {shape:?}")));
+        }
+        Ok(Box::new(Session::new(self, shape)?))
+    }
+}
