@@ -85,7 +85,7 @@ Makes song.wav, plan.json (the plan: what each 10 s window shall be), plan.svg a
 ";
 
 const TEST: &str = "\
-cargo xtask test [--quick]
+cargo xtask test [--part NAME]...
 
 Sets libtorch up, then checks
 
@@ -95,7 +95,7 @@ Sets libtorch up, then checks
 
 Its last line is the sum: `N passed, M failed`. It fails when anything failed or when a part tested nothing.
 
-    --quick    leaves the scratch crates out
+    --part NAME    that part alone: dependencies, tests or alone
 
 For one crate: `cargo test -p musicot-rvq`.
 ";

@@ -39,9 +39,7 @@ pub fn cpu(staging: &Staging, python: &Python) -> Result<()> {
         unpack(staging, torch, &selection.pairs)?;
         fs::write(staging.tree().join("lib").join(library("torch")), LINKER_SCRIPT)
             .map_err(Error::io("write libtorch into", staging.tree()))?;
-        for (package, prefix) in CUDA_PARTS {
-            cuda_part(staging, python, &metadata, package, prefix)?;
-        }
+        cuda_parts(staging, python, &metadata)?;
     } else {
         unpack(staging, torch, &selection.pairs)?;
     }
@@ -60,38 +58,42 @@ fn unpack(staging: &Staging, wheel: Wheel<'_>, pairs: &[wheel::Pair]) -> Result<
     let started = Instant::now();
     wheel.unpack(pairs, &staging.tree())?;
     let name = wheel.path.file_name().unwrap_or_default().to_string_lossy();
-    println!("set-up: unpacked {} files of {name} in {:.1} s", pairs.len(), started.elapsed().as_secs_f64());
+    println!(
+        "set-up: unpacked {} of its files in {:.1} s ({name})",
+        pairs.len(),
+        started.elapsed().as_secs_f64()
+    );
     remove(&wheel.path)
 }
 
-fn cuda_part(
-    staging: &Staging,
-    python: &Python,
-    torch: &[Requirement],
-    package: &str,
-    prefix: &str,
-) -> Result<()> {
-    let missing = || Error::Malformed {
-        what: format!("the metadata of torch {VERSION}"),
-        detail: format!("it leads to no requirement on {package}"),
-    };
-    let requirement = match requirements::find(torch, package, &[]) {
-        Some(direct) => direct.clone(),
-        None => {
-            // Newer torch names NVIDIA's parts through a package that has nothing but requirements.
-            let toolkit = requirements::find(torch, "cuda-toolkit", &[]).ok_or_else(missing)?;
-            let parts = requirements::parse(&get(staging, python, &toolkit.to_pip())?.metadata()?);
-            requirements::find(&parts, package, &toolkit.extras).cloned().ok_or_else(missing)?
+fn cuda_parts(staging: &Staging, python: &Python, torch: &[Requirement]) -> Result<()> {
+    // Newer torch names NVIDIA's parts through a package that has nothing but requirements; older torch names them itself.
+    let (requirements, extras) = match requirements::find(torch, "cuda-toolkit", &[]) {
+        Some(toolkit) => {
+            let parts = get(staging, python, &toolkit.to_pip())?.metadata()?;
+            (requirements::parse(&parts), toolkit.extras.as_slice())
         }
+        None => (torch.to_vec(), [].as_slice()),
     };
-    let part = get(staging, python, &requirement.to_pip())?;
-    let names = part.names()?;
+    for (package, prefix) in CUDA_PARTS {
+        let requirement =
+            requirements::find(&requirements, package, extras).ok_or_else(|| Error::Malformed {
+                what: format!("the metadata of torch {VERSION}"),
+                detail: format!("it leads to no requirement on {package}"),
+            })?;
+        cuda_part(staging, get(staging, python, &requirement.to_pip())?, prefix)?;
+    }
+    Ok(())
+}
+
+fn cuda_part(staging: &Staging, wheel: Wheel<'_>, prefix: &str) -> Result<()> {
+    let names = wheel.names()?;
     let pairs = wheel::select_library(&names.lines().collect::<Vec<_>>(), prefix);
     if pairs.is_empty() {
         let detail = format!("it has no {prefix}");
-        return Err(Error::Malformed { what: part.path.display().to_string(), detail });
+        return Err(Error::Malformed { what: wheel.path.display().to_string(), detail });
     }
-    unpack(staging, part, &pairs)
+    unpack(staging, wheel, &pairs)
 }
 
 /// torch-sys links `gomp`: GCC brings a library of that name, other compilers do not, and torch's will do.

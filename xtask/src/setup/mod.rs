@@ -17,6 +17,7 @@ mod state;
 mod version;
 mod wheel;
 
+use std::path::Path;
 use std::time::Instant;
 
 use crate::args;
@@ -114,22 +115,30 @@ fn make(ws: &Workspace, wanted: Option<Variant>) -> Result<Libtorch> {
 
 /// torch-sys decides once, when it is built, whether to link CUDA's libraries: after a switch it must be built again.
 fn forget_other_bindings(ws: &Workspace, before: Option<&Libtorch>, now: &Libtorch) -> Result<()> {
-    let built = ["debug", "release"].iter().any(|profile| ws.build_dir.join(profile).join("build").is_dir());
-    if !built || before.is_some_and(|before| before.variant == now.variant) {
+    if before.is_some_and(|before| before.variant == now.variant) {
         return Ok(());
     }
-    println!("set-up: the next build compiles the bindings to libtorch again (about two minutes)");
-    for profile in ["dev", "release"] {
-        process::run(process::cargo(ws).args([
-            "clean",
-            "--quiet",
-            "--package",
-            "torch-sys",
-            "--profile",
-            profile,
-        ]))?;
+    for (profile, folder) in [("dev", "debug"), ("release", "release")] {
+        if has_bindings(&ws.build_dir.join(folder).join("build")) {
+            println!(
+                "set-up: the next {profile} build compiles the bindings to libtorch again (about two minutes)"
+            );
+            process::run(process::cargo(ws).args([
+                "clean",
+                "--quiet",
+                "--package",
+                "torch-sys",
+                "--profile",
+                profile,
+            ]))?;
+        }
     }
     Ok(())
+}
+
+fn has_bindings(build: &Path) -> bool {
+    let entries = std::fs::read_dir(build).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("torch-sys-"))
 }
 
 /// A LIBTORCH in the environment wins over the configuration in bare cargo commands.

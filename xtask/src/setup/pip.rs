@@ -6,8 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
-
 use super::python::Python;
 use super::{VERSION, progress};
 use crate::error::{Error, Result};
@@ -82,7 +80,7 @@ fn watched(mut command: Command, what: &str, growing: &Path, measure: Measure) -
 
 /// Reads pip's words and watches its files until it ends: whether it succeeded, and what it said.
 fn follow(child: &mut Child, growing: &Path, measure: Measure) -> Result<(bool, String)> {
-    let bar = progress::bytes();
+    let mut bar = progress::Download::new();
     let total = AtomicU64::new(0);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let result = std::thread::scope(|scope| {
@@ -90,7 +88,7 @@ fn follow(child: &mut Child, growing: &Path, measure: Measure) -> Result<(bool, 
         let complained = scope.spawn(|| read_words(stderr, &total));
         let status = loop {
             match child.try_wait() {
-                Ok(None) => show(&bar, measure(growing), total.load(Ordering::Relaxed)),
+                Ok(None) => bar.show(measure(growing), total.load(Ordering::Relaxed)),
                 Ok(Some(status)) => break Ok(status.success()),
                 Err(source) => break Err(Error::Spawn { program: "pip".into(), source }),
             }
@@ -99,15 +97,8 @@ fn follow(child: &mut Child, growing: &Path, measure: Measure) -> Result<(bool, 
         let log = [said, complained].map(|reader| reader.join().unwrap_or_default()).concat();
         status.map(|status| (status, log))
     });
-    bar.finish_and_clear();
+    bar.finish();
     result
-}
-
-fn show(bar: &ProgressBar, done: u64, total: u64) {
-    if total > 0 {
-        bar.set_length(total);
-    }
-    bar.set_position(if total > 0 { done.min(total) } else { done });
 }
 
 fn read_words(pipe: Option<impl Read>, total: &AtomicU64) -> String {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,9 +15,40 @@ fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     bar
 }
 
-/// A bar over bytes; its length may be set later.
-pub fn bytes() -> ProgressBar {
-    styled(ProgressBar::no_length(), "        {bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")
+/// Progress of a download: a bar on a terminal, else a line now and then.
+pub struct Download {
+    bar: ProgressBar,
+    last_line: Instant,
+}
+
+/// Time between the lines of a log.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Download {
+    pub fn new() -> Self {
+        let template = "        {bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+        Self { bar: styled(ProgressBar::no_length(), template), last_line: Instant::now() }
+    }
+
+    /// `total` is 0 while it is not known.
+    pub fn show(&mut self, done: u64, total: u64) {
+        let done = if total > 0 { done.min(total) } else { done };
+        if total > 0 {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
+        if self.bar.is_hidden() && self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            match total {
+                total if total > 0 && done >= total => println!("        downloaded; pip is at work on it"),
+                _ => println!("        {:.0} of {:.0} MB", done as f64 / 1e6, total as f64 / 1e6),
+            }
+        }
+    }
+
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// A bar over files.

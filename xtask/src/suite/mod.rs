@@ -13,21 +13,43 @@ use crate::setup;
 use crate::workspace::{Package, Workspace, all_features};
 use summary::Totals;
 
-/// `cargo xtask test [--quick]`.
+/// Parts of the suite, as `--part` names them.
+const PARTS: [&str; 3] = ["dependencies", "tests", "alone"];
+
+/// `cargo xtask test [--part NAME]...`.
 pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
-    let switches = args::only_switches("test", given, &["--quick"])?;
+    let parts = parts(given)?;
     setup::ensure(ws, None)?;
     let packages = ws.packages()?;
     let mut totals = Totals::default();
-    lane("what depends on what", &mut totals, |totals| tree::check(ws, &packages, totals))?;
-    lane("tests of every package, with every feature", &mut totals, |totals| {
-        cargo_test(ws, &packages, totals)
-    })?;
-    if switches.is_empty() {
-        lane("each published crate alone", &mut totals, |totals| scratch::check(ws, &packages, totals))?;
+    for part in parts {
+        match part {
+            "dependencies" => {
+                lane("what depends on what", &mut totals, |own| tree::check(ws, &packages, own))?;
+            }
+            "tests" => {
+                let title = "tests of every package, with every feature";
+                lane(title, &mut totals, |own| cargo_test(ws, &packages, own))?;
+            }
+            _ => lane("each published crate alone", &mut totals, |own| scratch::check(ws, &packages, own))?,
+        }
     }
     println!("\n{totals}");
     if totals.failed > 0 { Err(Error::Check("the suite failed; see above".into())) } else { Ok(()) }
+}
+
+/// Those asked for, in the suite's order; all when none is.
+fn parts(given: &[String]) -> Result<Vec<&'static str>> {
+    args::valued_flags("test", given, &["--part"])?;
+    let words: Vec<&str> =
+        given.iter().flat_map(|arg| arg.splitn(2, '=')).filter(|word| *word != "--part").collect();
+    if let Some(unknown) = words.iter().find(|word| !PARTS.contains(word)) {
+        return Err(Error::Usage(format!(
+            "the suite has no part `{unknown}`. It has: {}.",
+            PARTS.join(", ")
+        )));
+    }
+    Ok(PARTS.into_iter().filter(|part| words.is_empty() || words.contains(part)).collect())
 }
 
 /// Runs one part and demands that it tested something.
@@ -54,4 +76,29 @@ fn cargo_test(ws: &Workspace, packages: &[Package], totals: &mut Totals) -> Resu
         totals.failed = 1;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_keep_the_order_of_the_suite() {
+        let asked = |words: &[&str]| parts(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(asked(&[]).unwrap(), PARTS);
+        assert_eq!(asked(&["--part", "alone", "--part=tests"]).unwrap(), ["tests", "alone"]);
+        assert!(asked(&["--part", "x"]).unwrap_err().to_string().contains("dependencies"));
+    }
+
+    #[test]
+    fn a_part_that_tests_nothing_fails() {
+        let mut totals = Totals::default();
+        assert!(lane("nothing", &mut totals, |_| Ok(())).is_err());
+        let one = |own: &mut Totals| {
+            own.record("one", Ok(()));
+            Ok(())
+        };
+        assert!(lane("something", &mut totals, one).is_ok());
+        assert_eq!(totals.passed, 1);
+    }
 }

@@ -14,7 +14,10 @@ const CALLS: [(&str, &str); 9] = [
     ("musicot", "true"),
     ("musicot-clap", "true"),
     ("musicot-codec", "true"),
-    ("musicot-core", "true"),
+    (
+        "musicot-core",
+        "musicot_core::CounterRng::new(1).normal(0, &[2], musicot_core::tch::Device::Cpu).is_ok()",
+    ),
     ("musicot-diffusion", "true"),
     ("musicot-eval", "true"),
     ("musicot-lm", "true"),
