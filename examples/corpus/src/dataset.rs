@@ -118,18 +118,23 @@ pub fn write_corpus(corpus: &Corpus, progress: Progress<'_>) -> Result<Report> {
 fn pieces(corpus: &Corpus) -> Result<u64> {
     /// More than any corpus of this kind needs, and within six digits.
     const MOST: u64 = 1_000_000;
+    const MOST_HOURS: f64 = 8_000.0;
     let count = match corpus.amount {
         Amount::Pieces(count) => count,
-        Amount::Hours(hours) if hours.is_finite() && hours > 0.0 => {
+        Amount::Hours(hours) if hours > 0.0 && hours <= MOST_HOURS => {
             let mut left = hours * 3600.0;
             let mut count = 0;
-            while left > 0.0 && count <= MOST {
+            while left > 0.0 {
                 left -= compose(corpus.seed, count, corpus.split).duration_secs();
                 count += 1;
             }
             count
         }
-        Amount::Hours(hours) => return Err(Error::Setting(format!("--hours {hours}: expected more than 0"))),
+        Amount::Hours(hours) => {
+            return Err(Error::Setting(format!(
+                "--hours {hours}: expected more than 0, at most {MOST_HOURS}"
+            )));
+        }
     };
     if (1..=MOST).contains(&count) {
         Ok(count)
@@ -150,17 +155,26 @@ fn prepare(corpus: &Corpus) -> Result<()> {
         generator: concat!("musicot-corpus ", env!("CARGO_PKG_VERSION")).to_owned(),
         seed: corpus.seed,
         split: corpus.split,
-        soundfont: corpus.soundfont.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        soundfont: corpus
+            .soundfont
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
     };
     let path = corpus.out.join("corpus.json");
     if path.exists() {
         let text = fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-        let found: Settings = serde_json::from_str(&text)
-            .map_err(|source| Error::Json { path: path.clone(), line: source.line(), source })?;
+        let found: Settings = serde_json::from_str(&text).map_err(|source| Error::Json {
+            path: path.clone(),
+            line: source.line(),
+            source,
+        })?;
         return check_same(&path, &found, &wanted);
     }
-    let text = serde_json::to_string_pretty(&wanted)
-        .map_err(|source| Error::Json { path: path.clone(), line: 0, source })?;
+    let text = serde_json::to_string_pretty(&wanted).map_err(|source| Error::Json {
+        path: path.clone(),
+        line: 0,
+        source,
+    })?;
     write_whole(&path, text.as_bytes())
 }
 
@@ -172,7 +186,9 @@ fn check_same(path: &Path, found: &Settings, wanted: &Settings) -> Result<()> {
         ("soundfont", found.soundfont.clone(), wanted.soundfont.clone()),
     ];
     match fields.into_iter().find(|(_, found, wanted)| found != wanted) {
-        Some((field, found, wanted)) => Err(Error::OtherRun { path: path.to_path_buf(), field, found, wanted }),
+        Some((field, found, wanted)) => {
+            Err(Error::OtherRun { path: path.to_path_buf(), field, found, wanted })
+        }
         None => Ok(()),
     }
 }
@@ -204,8 +220,11 @@ fn write_manifest(corpus: &Corpus, records: &[PieceRecord]) -> Result<()> {
     let path = corpus.out.join("manifest.jsonl");
     let mut text = String::new();
     for record in records {
-        let line = serde_json::to_string(record)
-            .map_err(|source| Error::Json { path: path.clone(), line: 0, source })?;
+        let line = serde_json::to_string(record).map_err(|source| Error::Json {
+            path: path.clone(),
+            line: 0,
+            source,
+        })?;
         text.push_str(&line);
         text.push('\n');
     }

@@ -248,8 +248,7 @@ pub fn mentioned(text: &str) -> Vec<Family> {
         .into_iter()
         .flat_map(|family| {
             let own = family.words().iter().copied().chain([family.name()]);
-            own.chain(family.programs().iter().map(|program| program.name))
-                .map(move |name| (name, family))
+            own.chain(family.programs().iter().map(|program| program.name)).map(move |name| (name, family))
         })
         // The one-word tags of these two are everyday words in a sentence.
         .filter(|(name, _)| !["lead", "pad"].contains(name))

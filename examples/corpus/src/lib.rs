@@ -16,12 +16,14 @@ mod wav;
 mod words;
 
 pub use compose::compose;
-pub use dataset::{Amount, Corpus, Report, write_corpus};
+pub use dataset::{Amount, Corpus, Progress, Report, write_corpus};
 pub use error::{Error, Result};
 pub use family::{Family, Program, Split, mentioned};
 pub use manifest::{Lyric, PieceRecord, SectionRecord, Stem, Tags, read_manifest};
 pub use midi::to_midi;
-pub use piece::{Label, Lyric as TickLyric, Note, Part, Piece, Role, SAMPLE_RATE_HZ, Section, TICKS_PER_BEAT};
+pub use piece::{
+    Label, Lyric as TickLyric, Note, Part, Piece, Role, SAMPLE_RATE_HZ, Section, TICKS_PER_BEAT,
+};
 pub use render::{Mix, Renderer};
 pub use style::{STYLES, Style};
 pub use theory::{Chord, Key, Mode, all_keys, scale_over};

@@ -51,7 +51,7 @@ fn run() -> Result<()> {
     let show = |done: usize, all: usize| {
         bar.set_length(all as u64);
         bar.inc(1);
-        if bar.is_hidden() && done % 50 == 0 {
+        if bar.is_hidden() && done.is_multiple_of(50) {
             eprintln!("{done} of {all} pieces");
         }
     };

@@ -181,4 +181,3 @@ pub(crate) fn ticks_to_secs(ticks: u32, tempo_bpm: u32) -> f64 {
 pub(crate) fn secs_to_ticks(secs: f64, tempo_bpm: u32) -> u32 {
     (secs * f64::from(tempo_bpm) * f64::from(TICKS_PER_BEAT) / 60.0).round() as u32
 }
-

@@ -83,8 +83,7 @@ use BassLine::{Pattern, Walking};
 use Comp::{Alberti, Arpeggio, Hits, Hold, Pick, Strum};
 
 /// Chordal figures for bars of 3/4.
-pub(crate) const WALTZ_COMPS: &[Comp] =
-    &[Hits("....s...s..."), Arpeggio(2), Hold, Hits("x...s...s...")];
+pub(crate) const WALTZ_COMPS: &[Comp] = &[Hits("....s...s..."), Arpeggio(2), Hold, Hits("x...s...s...")];
 /// Bass lines for bars of 3/4.
 pub(crate) const WALTZ_BASSES: &[BassLine] = &[Pattern("r-------f---"), Pattern("r-----------")];
 /// The groove for bars of 3/4.
@@ -111,7 +110,13 @@ const POP: Style = Style {
     chords: &[Piano, Guitar, Organ, Pad],
     colour: &[Strings, Pad, Choir, Mallets, Brass],
     programs: &[(Piano, &[0, 1, 4]), (Guitar, &[25, 27]), (Bass, &[33, 38]), (Drums, &[0, 8])],
-    comps: &[Hits("x.......x......."), Hits("x...x...x...x..."), Strum("x...x.x..xx.x.x."), Arpeggio(2), Hits("x.....x...x.....")],
+    comps: &[
+        Hits("x.......x......."),
+        Hits("x...x...x...x..."),
+        Strum("x...x.x..xx.x.x."),
+        Arpeggio(2),
+        Hits("x.....x...x....."),
+    ],
     basses: &[Pattern("r-----r-r---r-a-"), Pattern("r-------r-------"), Pattern("r-r-r-r-r-r-r-r-")],
     grooves: &[
         Groove {
@@ -144,7 +149,13 @@ const ROCK: Style = Style {
     chords: &[Guitar, Organ, Piano],
     colour: &[Strings, Choir, Organ, Brass],
     programs: &[(Guitar, &[29, 27]), (Organ, &[16]), (Bass, &[33]), (Drums, &[0, 8])],
-    comps: &[Hits("x...x...x...x..."), Hits("x.x.x.x.x.x.x.x."), Strum("x...x.x.x...x.x."), Hits("x.....x.x......."), Hold],
+    comps: &[
+        Hits("x...x...x...x..."),
+        Hits("x.x.x.x.x.x.x.x."),
+        Strum("x...x.x.x...x.x."),
+        Hits("x.....x.x......."),
+        Hold,
+    ],
     basses: &[Pattern("r-r-r-r-r-r-r-r-"), Pattern("r---r-r-r---r-a-"), Pattern("r-----r-r-----f-")],
     grooves: &[
         Groove {
@@ -170,23 +181,53 @@ const JAZZ: Style = Style {
     bass_share: 0.95,
     pentatonic: false,
     density: 0.7,
-    major: &["ii7 | V7 | Imaj7 | VI7", "Imaj7 vi7 | ii7 V7 | Imaj7 vi7 | ii7 V7", "Imaj7 | VI7 | ii7 | V7", "ii7 V7 | Imaj7 | iii7 VI7 | ii7 V7"],
+    major: &[
+        "ii7 | V7 | Imaj7 | VI7",
+        "Imaj7 vi7 | ii7 V7 | Imaj7 vi7 | ii7 V7",
+        "Imaj7 | VI7 | ii7 | V7",
+        "ii7 V7 | Imaj7 | iii7 VI7 | ii7 V7",
+    ],
     minor: &["iim7b5 | V7 | i7 | i7", "i7 | iv7 | iim7b5 | V7", "i7 | bVImaj7 | iim7b5 | V7"],
     cadence: ("ii7 V7", "iim7b5 V7"),
     melody: &[Woodwind, Brass, Piano, Guitar, Mallets],
     chords: &[Piano, Guitar, Mallets, Organ],
     colour: &[Brass, Mallets, Woodwind, Strings],
-    programs: &[(Piano, &[0]), (Guitar, &[27]), (Mallets, &[11]), (Woodwind, &[65, 66, 71]), (Brass, &[56, 57]), (Bass, &[32]), (Drums, &[32]), (Organ, &[16, 17])],
-    comps: &[Hits("x.....s........."), Hits("......s.......s."), Hits("s.....s.....s..."), Hits("x.............s."), Hold],
+    programs: &[
+        (Piano, &[0]),
+        (Guitar, &[27]),
+        (Mallets, &[11]),
+        (Woodwind, &[65, 66, 71]),
+        (Brass, &[56, 57]),
+        (Bass, &[32]),
+        (Drums, &[32]),
+        (Organ, &[16, 17]),
+    ],
+    comps: &[
+        Hits("x.....s........."),
+        Hits("......s.......s."),
+        Hits("s.....s.....s..."),
+        Hits("x.............s."),
+        Hold,
+    ],
     basses: &[Walking, Walking, Pattern("r-------f-------")],
     grooves: &[
         Groove {
             light: &[(51, "x...x.o.x...x.o."), (44, "....x.......x...")],
-            full: &[(51, "x...x.x.x...x.x."), (44, "....x.......x..."), (36, "o.......o.....o."), (38, "......o.........")],
+            full: &[
+                (51, "x...x.x.x...x.x."),
+                (44, "....x.......x..."),
+                (36, "o.......o.....o."),
+                (38, "......o........."),
+            ],
         },
         Groove {
             light: &[(51, "x...x...x...x..."), (44, "....x.......x...")],
-            full: &[(51, "x...x.x.x...x.x."), (44, "....x.......x..."), (38, "..........o...o."), (36, "x...............")],
+            full: &[
+                (51, "x...x.x.x...x.x."),
+                (44, "....x.......x..."),
+                (38, "..........o...o."),
+                (36, "x..............."),
+            ],
         },
     ],
     moods: &["sophisticated", "smoky"],
@@ -203,13 +244,25 @@ const CLASSICAL: Style = Style {
     bass_share: 0.0,
     pentatonic: false,
     density: 0.6,
-    major: &["I | IV | V7 | I", "I | vi | ii | V7", "I V | vi iii | IV I | ii V7", "I | V7 | V7 | I", "vi | ii | V7 | I"],
+    major: &[
+        "I | IV | V7 | I",
+        "I | vi | ii | V7",
+        "I V | vi iii | IV I | ii V7",
+        "I | V7 | V7 | I",
+        "vi | ii | V7 | I",
+    ],
     minor: &["i | iv | V7 | i", "i | bVI | iv | V7", "i | V7 | V7 | i", "i bVII | bIII | iv | V7"],
     cadence: ("IV V7", "iv V7"),
     melody: &[Strings, Woodwind, Piano, Brass, Choir, Organ],
     chords: &[Piano, Strings, Organ, Guitar, Choir],
     colour: &[Strings, Brass, Choir, Woodwind, Mallets],
-    programs: &[(Piano, &[0, 1]), (Organ, &[19]), (Guitar, &[24]), (Woodwind, &[68, 71, 73, 74]), (Mallets, &[8])],
+    programs: &[
+        (Piano, &[0, 1]),
+        (Organ, &[19]),
+        (Guitar, &[24]),
+        (Woodwind, &[68, 71, 73, 74]),
+        (Mallets, &[8]),
+    ],
     comps: &[Alberti, Hold, Arpeggio(2), Hits("x...x...x...x..."), Hits("x.......x.......")],
     basses: &[Pattern("r-------f-------")],
     grooves: &[],
@@ -235,7 +288,12 @@ const ELECTRONIC: Style = Style {
     colour: &[Pad, Strings, Choir, Mallets],
     programs: &[(Piano, &[1, 5]), (Bass, &[38]), (Drums, &[24, 25]), (Strings, &[50]), (Organ, &[17])],
     comps: &[Hits("..s...s...s...s."), Hits("x..x..x.x..x..x."), Hold, Arpeggio(2), Hits("s..s..s.s..s..s.")],
-    basses: &[Pattern("..r-..r-..r-..r-"), Pattern("r-r-r-r-r-r-r-r-"), Pattern("r..r..r.r..r..o."), Pattern("r-------r-----o-")],
+    basses: &[
+        Pattern("..r-..r-..r-..r-"),
+        Pattern("r-r-r-r-r-r-r-r-"),
+        Pattern("r..r..r.r..r..o."),
+        Pattern("r-------r-----o-"),
+    ],
     grooves: &[
         Groove {
             light: &[(36, "x...x...x...x..."), (42, "..x...x...x...x.")],
@@ -266,7 +324,14 @@ const FOLK: Style = Style {
     melody: &[Guitar, Woodwind, Strings, Mallets, Choir],
     chords: &[Guitar, Guitar, Piano, Organ],
     colour: &[Strings, Choir, Mallets, Woodwind],
-    programs: &[(Guitar, &[24, 25]), (Woodwind, &[73, 74, 71]), (Strings, &[40, 42]), (Bass, &[32]), (Drums, &[0]), (Piano, &[0])],
+    programs: &[
+        (Guitar, &[24, 25]),
+        (Woodwind, &[73, 74, 71]),
+        (Strings, &[40, 42]),
+        (Bass, &[32]),
+        (Drums, &[0]),
+        (Piano, &[0]),
+    ],
     comps: &[Pick, Strum("x...x.x...x.x.x."), Strum("x...x...x...x.x."), Arpeggio(2)],
     basses: &[Pattern("r-------f-------"), Pattern("r-----r-f-------")],
     grooves: &[Groove {
@@ -293,17 +358,35 @@ const LATIN: Style = Style {
     melody: &[Brass, Woodwind, Piano, Guitar, Mallets],
     chords: &[Piano, Guitar, Organ, Mallets],
     colour: &[Brass, Strings, Woodwind, Mallets],
-    programs: &[(Piano, &[0, 1]), (Guitar, &[24]), (Brass, &[56, 57, 61]), (Woodwind, &[73, 65]), (Mallets, &[12, 11]), (Bass, &[32, 33]), (Drums, &[0, 8])],
+    programs: &[
+        (Piano, &[0, 1]),
+        (Guitar, &[24]),
+        (Brass, &[56, 57, 61]),
+        (Woodwind, &[73, 65]),
+        (Mallets, &[12, 11]),
+        (Bass, &[32, 33]),
+        (Drums, &[0, 8]),
+    ],
     comps: &[Hits("x..x..x...x.x..."), Hits("s..s...s..s.s..."), Arpeggio(2), Strum("x..x..x..x..x.x.")],
     basses: &[Pattern("r-----f-----f---"), Pattern("......f-----r---"), Pattern("r-----f-o---f---")],
     grooves: &[
         Groove {
             light: &[(70, "x.o.x.o.x.o.x.o."), (75, "x..x..x...x.x...")],
-            full: &[(70, "x.x.x.x.x.x.x.x."), (75, "x..x..x...x.x..."), (36, "x.....x.x.....x."), (64, "......x.......xx")],
+            full: &[
+                (70, "x.x.x.x.x.x.x.x."),
+                (75, "x..x..x...x.x..."),
+                (36, "x.....x.x.....x."),
+                (64, "......x.......xx"),
+            ],
         },
         Groove {
             light: &[(42, "x.x.x.x.x.x.x.x."), (37, "x..x..x...x..x..")],
-            full: &[(56, "x...x...x...x..."), (37, "x..x..x...x..x.."), (36, "x.....x.x.....x."), (63, "....o.......o.x.")],
+            full: &[
+                (56, "x...x...x...x..."),
+                (37, "x..x..x...x..x.."),
+                (36, "x.....x.x.....x."),
+                (63, "....o.......o.x."),
+            ],
         },
     ],
     moods: &["sultry", "festive"],
@@ -326,7 +409,14 @@ const AMBIENT: Style = Style {
     melody: &[Mallets, Piano, Choir, Woodwind, Lead, Guitar],
     chords: &[Pad, Pad, Strings, Piano, Guitar],
     colour: &[Pad, Choir, Strings, Mallets],
-    programs: &[(Piano, &[0, 4]), (Pad, &[89, 94, 95]), (Strings, &[49]), (Mallets, &[8, 11]), (Bass, &[35, 38]), (Drums, &[24])],
+    programs: &[
+        (Piano, &[0, 4]),
+        (Pad, &[89, 94, 95]),
+        (Strings, &[49]),
+        (Mallets, &[8, 11]),
+        (Bass, &[35, 38]),
+        (Drums, &[24]),
+    ],
     comps: &[Hold, Hold, Arpeggio(4), Hits("x.......x.......")],
     basses: &[Pattern("r---------------")],
     grooves: &[Groove {
@@ -353,8 +443,21 @@ const FUNK: Style = Style {
     melody: &[Brass, Woodwind, Guitar, Organ, Lead],
     chords: &[Guitar, Piano, Organ],
     colour: &[Brass, Organ, Strings],
-    programs: &[(Piano, &[4, 5]), (Guitar, &[27]), (Organ, &[16, 17]), (Brass, &[61, 56]), (Woodwind, &[65, 66]), (Bass, &[33]), (Drums, &[0, 8])],
-    comps: &[Hits("..s...s..ss...s."), Hits("s..s..s...s..s.."), Hits("s...s.s...s.s..."), Hits("x..s..s.x..s..s.")],
+    programs: &[
+        (Piano, &[4, 5]),
+        (Guitar, &[27]),
+        (Organ, &[16, 17]),
+        (Brass, &[61, 56]),
+        (Woodwind, &[65, 66]),
+        (Bass, &[33]),
+        (Drums, &[0, 8]),
+    ],
+    comps: &[
+        Hits("..s...s..ss...s."),
+        Hits("s..s..s...s..s.."),
+        Hits("s...s.s...s.s..."),
+        Hits("x..s..s.x..s..s."),
+    ],
     basses: &[Pattern("r-.r..o.r-.f..a-"), Pattern("r-..r-o...r.f-a-"), Pattern("r.r...f-..o.r.a-")],
     grooves: &[
         Groove {
@@ -380,13 +483,24 @@ const BLUES: Style = Style {
     bass_share: 0.9,
     pentatonic: true,
     density: 0.6,
-    major: &["I7 | I7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 | V7", "I7 | IV7 | I7 | V7", "I7 | I7 | IV7 | I7"],
+    major: &[
+        "I7 | I7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 | V7",
+        "I7 | IV7 | I7 | V7",
+        "I7 | I7 | IV7 | I7",
+    ],
     minor: &["i7 | i7 | i7 | i7 | iv7 | iv7 | i7 | i7 | bVI7 | V7 | i7 | V7", "i7 | iv7 | i7 | V7"],
     cadence: ("V7 IV7", "V7"),
     melody: &[Guitar, Woodwind, Piano, Brass, Organ],
     chords: &[Piano, Guitar, Organ],
     colour: &[Brass, Organ, Woodwind],
-    programs: &[(Piano, &[0, 1]), (Guitar, &[27, 29, 25]), (Organ, &[16]), (Woodwind, &[66, 65]), (Bass, &[32, 33]), (Drums, &[0, 8, 32])],
+    programs: &[
+        (Piano, &[0, 1]),
+        (Guitar, &[27, 29, 25]),
+        (Organ, &[16]),
+        (Woodwind, &[66, 65]),
+        (Bass, &[32, 33]),
+        (Drums, &[0, 8, 32]),
+    ],
     comps: &[Hits("x.s.x.s.x.s.x.s."), Hits("x.....s.x.....s."), Hits("....s.......s..."), Hold],
     basses: &[Walking, Pattern("r-r-t-t-f-f-t-t-"), Pattern("r---r---f---a---")],
     grooves: &[Groove {
@@ -413,7 +527,13 @@ const LOFI: Style = Style {
     melody: &[Piano, Mallets, Guitar, Woodwind, Lead],
     chords: &[Piano, Guitar, Mallets, Pad],
     colour: &[Pad, Strings, Mallets, Choir],
-    programs: &[(Piano, &[4, 5, 0]), (Guitar, &[24, 27]), (Mallets, &[11, 12]), (Bass, &[33, 35]), (Drums, &[25, 8])],
+    programs: &[
+        (Piano, &[4, 5, 0]),
+        (Guitar, &[24, 27]),
+        (Mallets, &[11, 12]),
+        (Bass, &[33, 35]),
+        (Drums, &[25, 8]),
+    ],
     comps: &[Hold, Hits("x.....s.x......."), Hits("x.......x..s...."), Arpeggio(2)],
     basses: &[Pattern("r-----..r-.f-.a-"), Pattern("r-------..r-f---"), Pattern("r---..r-r-------")],
     grooves: &[Groove {
@@ -440,7 +560,13 @@ const REGGAE: Style = Style {
     melody: &[Organ, Guitar, Brass, Woodwind, Mallets],
     chords: &[Guitar, Organ, Piano],
     colour: &[Organ, Brass, Choir, Strings],
-    programs: &[(Guitar, &[27]), (Organ, &[16, 17]), (Brass, &[57, 61, 56]), (Bass, &[33, 35]), (Drums, &[0, 8])],
+    programs: &[
+        (Guitar, &[27]),
+        (Organ, &[16, 17]),
+        (Brass, &[57, 61, 56]),
+        (Bass, &[33, 35]),
+        (Drums, &[0, 8]),
+    ],
     comps: &[Hits("....s.......s..."), Hits("....s.s.....s.s."), Hits("..s...s...s...s.")],
     basses: &[Pattern("r---..t-f---r-.."), Pattern("....r-f-r-....t-"), Pattern("r---r-t-f-......")],
     grooves: &[Groove {
@@ -451,9 +577,8 @@ const REGGAE: Style = Style {
 };
 
 /// Every style.
-pub const STYLES: [&Style; 12] = [
-    &POP, &ROCK, &JAZZ, &CLASSICAL, &ELECTRONIC, &FOLK, &LATIN, &AMBIENT, &FUNK, &BLUES, &LOFI, &REGGAE,
-];
+pub const STYLES: [&Style; 12] =
+    [&POP, &ROCK, &JAZZ, &CLASSICAL, &ELECTRONIC, &FOLK, &LATIN, &AMBIENT, &FUNK, &BLUES, &LOFI, &REGGAE];
 
 #[cfg(test)]
 mod tests {
@@ -480,12 +605,12 @@ mod tests {
     fn patterns_are_a_bar_long_and_well_spelt() {
         for style in STYLES {
             for comp in style.comps {
-                if let Comp::Hits(p) | Comp::Strum(p) = comp {
+                if let Hits(p) | Strum(p) = comp {
                     assert!(p.len() == 16 && p.chars().all(|c| "xs.".contains(c)), "{p}");
                 }
             }
             for bass in style.basses {
-                if let BassLine::Pattern(p) = bass {
+                if let Pattern(p) = bass {
                     assert!(p.len() == 16 && p.chars().all(|c| "rtfoa-.".contains(c)), "{p}");
                 }
             }

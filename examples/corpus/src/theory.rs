@@ -18,10 +18,8 @@ pub struct Key {
     pub mode: Mode,
 }
 
-const MAJOR_NAMES: [&str; 12] =
-    ["C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
-const MINOR_NAMES: [&str; 12] =
-    ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"];
+const MAJOR_NAMES: [&str; 12] = ["C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
+const MINOR_NAMES: [&str; 12] = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"];
 const MAJOR_SCALE: [u8; 7] = [0, 2, 4, 5, 7, 9, 11];
 const MINOR_SCALE: [u8; 7] = [0, 2, 3, 5, 7, 8, 10];
 

@@ -118,7 +118,9 @@ fn pace(piece: &Piece, rng: &mut Rng) -> String {
         1 => format!("at {bpm} BPM"),
         2 => format!("at {bpm} beats per minute"),
         3 => format!("around {} bpm", (bpm + 2) / 5 * 5),
-        _ => format!("at a {} tempo", tempo_adjective(bpm, rng).replace("-tempo", "").replace("mid", "medium")),
+        _ => {
+            format!("at a {} tempo", tempo_adjective(bpm, rng).replace("-tempo", "").replace("mid", "medium"))
+        }
     }
 }
 
@@ -169,8 +171,10 @@ fn story(piece: &Piece, rng: &mut Rng) -> String {
     let fullest = piece.sections.iter().find(|section| section.families.len() > first.families.len());
     let then = match fullest {
         Some(section) => {
-            let new: Vec<Part> =
-                playing(piece, section).into_iter().filter(|part| !first.families.contains(&part.family)).collect();
+            let new: Vec<Part> = playing(piece, section)
+                .into_iter()
+                .filter(|part| !first.families.contains(&part.family))
+                .collect();
             let new_names = joined(&names(&new, rng));
             let verb = if new.len() == 1 && !new_names.ends_with('s') { "joins" } else { "join" };
             format!(", {new_names} {verb} in the {}", section.label.name())

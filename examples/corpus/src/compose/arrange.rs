@@ -99,11 +99,14 @@ fn ensemble(style: &Style, rng: &mut Rng) -> Cast {
     }
     while cast.len() < size {
         let (role, all) = match rng.weighted(&[0.4, 0.3, 0.3]) {
-            0 => (Role::Pad, &[Family::Pad, Family::Strings, Family::Choir, Family::Organ, Family::Brass][..]),
+            0 => {
+                (Role::Pad, &[Family::Pad, Family::Strings, Family::Choir, Family::Organ, Family::Brass][..])
+            }
             1 => (Role::Arpeggio, &[Family::Mallets, Family::Guitar, Family::Piano, Family::Lead][..]),
             _ => (Role::Counter, MELODIC),
         };
-        let style_list: Vec<Family> = style.colour.iter().copied().filter(|family| all.contains(family)).collect();
+        let style_list: Vec<Family> =
+            style.colour.iter().copied().filter(|family| all.contains(family)).collect();
         add(&mut cast, role, &style_list, all, rng);
     }
     cast

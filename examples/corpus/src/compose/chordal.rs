@@ -107,10 +107,14 @@ impl Writer<'_> {
             match figure {
                 Comp::Hold => self.strike(voicing, from, self.held_until(bar, span, to), 0, notes),
                 Comp::Hits(pattern) => self.hits(pattern, voicing, (start, from, to), 0, notes),
-                Comp::Strum(pattern) => self.hits(pattern, voicing, (start, from, to), self.strum_ticks(), notes),
+                Comp::Strum(pattern) => {
+                    self.hits(pattern, voicing, (start, from, to), self.strum_ticks(), notes)
+                }
                 Comp::Arpeggio(steps) => self.broken(&up_and_down(voicing), steps, from, to, notes),
                 Comp::Alberti => self.broken(&pattern_of(voicing, &[0, 2, 1, 2]), 2, from, to, notes),
-                Comp::Pick => self.broken(&pattern_of(voicing, &[0, 2, 1, 2, 0, 2, 1, 2]), 2, from, to, notes),
+                Comp::Pick => {
+                    self.broken(&pattern_of(voicing, &[0, 2, 1, 2, 0, 2, 1, 2]), 2, from, to, notes)
+                }
             }
         }
     }

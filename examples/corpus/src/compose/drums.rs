@@ -25,7 +25,13 @@ pub(crate) fn groove(plan: &Plan, player: usize, rng: &mut Rng) -> Vec<Note> {
     notes
 }
 
-fn write_section(plan: &Plan, section: &PlannedSection, groove: &Groove, rng: &mut Rng, notes: &mut Vec<Note>) {
+fn write_section(
+    plan: &Plan,
+    section: &PlannedSection,
+    groove: &Groove,
+    rng: &mut Rng,
+    notes: &mut Vec<Note>,
+) {
     let loud = section.label == Label::Chorus;
     let lines = if loud { groove.full } else { groove.light };
     let level = (Plan::velocity(section.energy) - 96.0) * 0.8;

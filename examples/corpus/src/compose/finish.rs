@@ -38,7 +38,8 @@ fn swing(note: &mut Note, middle: f64) {
 fn swung(tick: u32, middle: f64) -> u32 {
     let beat = tick / TICKS_PER_BEAT * TICKS_PER_BEAT;
     let place = f64::from(tick % TICKS_PER_BEAT) / f64::from(TICKS_PER_BEAT);
-    let moved = if place < 0.5 { place * 2.0 * middle } else { middle + (place - 0.5) * 2.0 * (1.0 - middle) };
+    let moved =
+        if place < 0.5 { place * 2.0 * middle } else { middle + (place - 0.5) * 2.0 * (1.0 - middle) };
     beat + (moved * f64::from(TICKS_PER_BEAT)).round() as u32
 }
 

@@ -19,7 +19,8 @@ use plan::Plan;
 pub fn compose(seed: u64, index: u64, split: Split) -> Piece {
     let mut rng = Rng::for_piece(seed, index, Purpose::Music);
     let plan = Plan::draw(&mut rng, split);
-    let mut parts: Vec<Part> = (0..plan.players.len()).map(|player| write_part(&plan, player, &mut rng)).collect();
+    let mut parts: Vec<Part> =
+        (0..plan.players.len()).map(|player| write_part(&plan, player, &mut rng)).collect();
     let mut humanise = Rng::for_piece(seed, index, Purpose::Humanise);
     finish::finish(&plan, &mut parts, &mut humanise);
     let sections = sections(&plan, &parts);
@@ -73,7 +74,14 @@ fn sections(plan: &Plan, parts: &[Part]) -> Vec<Section> {
             let end = if index == last { plan.end() } else { start + planned.bars * plan.bar_ticks() };
             let plays = |part: &&Part| part.notes.iter().any(|note| is_within(note, start, end));
             let families = parts.iter().filter(plays).map(|part| part.family).collect();
-            Section { label: planned.label, start, end, energy: planned.energy, families, caption: String::new() }
+            Section {
+                label: planned.label,
+                start,
+                end,
+                energy: planned.energy,
+                families,
+                caption: String::new(),
+            }
         })
         .collect()
 }
@@ -89,9 +97,10 @@ fn is_within(note: &Note, start: u32, end: u32) -> bool {
 fn sung(piece: &Piece, rng: &mut Rng) -> Vec<Lyric> {
     /// Not every piece has a tune of its own, so that a quarter of all takes a little more of those that do.
     const SHARE: f64 = 0.3;
-    let tune = piece.parts.iter().find(|part| {
-        part.role == Role::Melody || (part.role == Role::Solo && !part.program.poly)
-    });
+    let tune = piece
+        .parts
+        .iter()
+        .find(|part| part.role == Role::Melody || (part.role == Role::Solo && !part.program.poly));
     let Some(tune) = tune.filter(|_| rng.chance(SHARE)) else {
         return Vec::new();
     };

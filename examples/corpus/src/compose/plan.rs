@@ -112,7 +112,8 @@ fn form(tempo_bpm: u32, beats_per_bar: u32, rng: &mut Rng) -> Vec<PlannedSection
         .zip(lengths)
         .map(|(label, units)| {
             let bars = units as u32 * unit_bars;
-            let section = PlannedSection { label, first_bar, bars, energy: energy(label, rng), active: Vec::new() };
+            let section =
+                PlannedSection { label, first_bar, bars, energy: energy(label, rng), active: Vec::new() };
             first_bar += bars;
             section
         })

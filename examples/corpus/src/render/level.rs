@@ -43,7 +43,10 @@ pub(crate) fn fade_out(samples: &mut [f32], length: usize) {
 pub(crate) fn high_pass(samples: &mut [f32]) {
     let warped = (std::f64::consts::PI * HIGH_PASS_HZ / f64::from(SAMPLE_RATE_HZ)).tan();
     let norm = 1.0 / (1.0 + std::f64::consts::SQRT_2 * warped + warped * warped);
-    let feedback = [2.0 * (warped * warped - 1.0) * norm, (1.0 - std::f64::consts::SQRT_2 * warped + warped * warped) * norm];
+    let feedback = [
+        2.0 * (warped * warped - 1.0) * norm,
+        (1.0 - std::f64::consts::SQRT_2 * warped + warped * warped) * norm,
+    ];
     // Transposed direct form II: two states.
     let (mut first, mut second) = (0.0f64, 0.0f64);
     for sample in samples {

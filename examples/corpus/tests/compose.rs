@@ -1,0 +1,194 @@
+//! Laws of composed pieces; nothing is rendered here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use musicot_corpus::{
+    Family, Label, Part, Piece, Program, Role, SAMPLE_RATE_HZ, STYLES, Split, compose, mentioned, to_midi,
+};
+use proptest::prelude::*;
+
+const COUNT: u64 = 300;
+
+fn pieces(split: Split) -> Vec<Piece> {
+    (0..COUNT).map(|index| compose(7, index, split)).collect()
+}
+
+#[test]
+fn same_seed_same_bytes() {
+    for index in [0, 1, 77] {
+        let (first, second) = (compose(9, index, Split::Train), compose(9, index, Split::Train));
+        assert_eq!(first, second);
+        assert_eq!(to_midi(&first), to_midi(&second));
+        assert_ne!(to_midi(&first), to_midi(&compose(10, index, Split::Train)));
+    }
+}
+
+#[test]
+fn styles_keys_and_tempi_are_covered() {
+    let pieces = pieces(Split::Train);
+    let styles: BTreeSet<_> = pieces.iter().map(|piece| piece.style).collect();
+    assert_eq!(styles.len(), STYLES.len());
+    let keys: BTreeSet<_> = pieces.iter().map(|piece| piece.key.name()).collect();
+    assert_eq!(keys.len(), 24);
+    for low in (60..180).step_by(10) {
+        let found = pieces.iter().any(|piece| (low..=low + 10).contains(&piece.tempo_bpm));
+        assert!(found, "no tempo of {low} to {} bpm", low + 10);
+    }
+    let families: BTreeSet<_> =
+        pieces.iter().flat_map(|piece| &piece.parts).map(|part| part.family).collect();
+    assert_eq!(families.len(), Family::ALL.len());
+}
+
+#[test]
+fn solos_duos_and_lyrics_have_their_shares() {
+    let pieces = pieces(Split::Train);
+    let share =
+        |test: fn(&Piece) -> bool| pieces.iter().filter(|piece| test(piece)).count() as f64 / COUNT as f64;
+    // Three standard deviations of a share of 0.15 (or 0.25) among 300 are 0.06 (0.075).
+    assert!((share(|piece| piece.parts.len() == 1) - 0.15).abs() < 0.06);
+    assert!((share(|piece| piece.parts.len() == 2) - 0.15).abs() < 0.06);
+    assert!((share(|piece| !piece.lyrics.is_empty()) - 0.25).abs() < 0.075);
+    assert!(pieces.iter().all(|piece| (1..=5).contains(&piece.parts.len())));
+    let soloists: BTreeSet<_> =
+        pieces.iter().filter(|piece| piece.parts.len() == 1).map(|piece| piece.parts[0].family).collect();
+    assert!(soloists.len() >= 8 && !soloists.contains(&Family::Drums), "{soloists:?}");
+}
+
+#[test]
+fn held_out_programs_are_only_in_held_out_pieces() {
+    let has_new = |piece: &Piece| piece.parts.iter().any(|part| part.program.held_out);
+    assert!(!pieces(Split::Train).iter().any(has_new));
+    let share = pieces(Split::Heldout).iter().filter(|piece| has_new(piece)).count() as f64 / COUNT as f64;
+    // A third; three standard deviations are 0.08.
+    assert!((share - 1.0 / 3.0).abs() < 0.08, "{share}");
+}
+
+#[test]
+fn captions_of_both_halves_name_what_plays() {
+    for piece in pieces(Split::Train).into_iter().chain(pieces(Split::Heldout)) {
+        let mut families: Vec<Family> = piece.parts.iter().map(|part| part.family).collect();
+        families.sort_unstable();
+        assert!(piece.captions.len() >= 3);
+        for caption in &piece.captions {
+            let named = mentioned(caption);
+            assert!(!named.is_empty(), "{caption}");
+            assert!(named.iter().all(|family| families.contains(family)), "{families:?}: {caption}");
+            assert!(!caption.contains(['{', '}']), "{caption}");
+        }
+        assert!(piece.captions.iter().any(|caption| mentioned(caption) == families), "{:?}", piece.captions);
+        for section in &piece.sections {
+            let mut playing = section.families.clone();
+            playing.sort_unstable();
+            assert_eq!(mentioned(&section.caption), playing, "{}", section.caption);
+        }
+    }
+}
+
+#[test]
+fn captions_vary() {
+    let all: Vec<String> = pieces(Split::Train).into_iter().flat_map(|piece| piece.captions).collect();
+    let distinct: BTreeSet<&String> = all.iter().collect();
+    // The shortest solo templates may meet again.
+    assert!(distinct.len() * 10 >= all.len() * 9, "{} of {}", distinct.len(), all.len());
+}
+
+#[test]
+fn pieces_end_on_their_tonic() {
+    for piece in pieces(Split::Train) {
+        let last_bar =
+            piece.end() - tail_ticks(&piece) - piece.beats_per_bar * musicot_corpus::TICKS_PER_BEAT;
+        let slack = musicot_corpus::TICKS_PER_BEAT / 8;
+        let tonic_chord = musicot_corpus::Chord::tonic(piece.key);
+        for part in piece.parts.iter().filter(|part| part.family != Family::Drums) {
+            for note in part.notes.iter().filter(|note| note.start + slack >= last_bar) {
+                assert!(tonic_chord.contains(note.key), "{} {:?}: {note:?}", piece.index, part.role);
+            }
+        }
+    }
+}
+
+/// Ticks of the 1.8 s in which the last chord rings out.
+fn tail_ticks(piece: &Piece) -> u32 {
+    (1.8 * f64::from(piece.tempo_bpm) * f64::from(musicot_corpus::TICKS_PER_BEAT) / 60.0).round() as u32
+}
+
+#[test]
+fn melodies_fit_their_key() {
+    let (mut inside, mut all) = (0usize, 0usize);
+    for piece in pieces(Split::Train) {
+        let scale = piece.key.scale();
+        for part in piece.parts.iter().filter(|part| part.role == Role::Melody) {
+            inside += part.notes.iter().filter(|note| scale.contains(&(note.key % 12))).count();
+            all += part.notes.len();
+        }
+    }
+    // The rest are leading tones and tones of borrowed chords.
+    assert!(inside * 100 >= all * 90, "{inside} of {all}");
+}
+
+#[test]
+fn choruses_come_back_with_the_same_tune() {
+    let mut compared = 0;
+    for piece in pieces(Split::Train) {
+        let Some(tune) = piece.parts.iter().find(|part| part.role == Role::Melody) else { continue };
+        let choruses: Vec<_> =
+            piece.sections.iter().filter(|section| section.label == Label::Chorus).collect();
+        let [first, second] = choruses[..] else { continue };
+        let keys = |start: u32| -> Vec<u8> {
+            // The first two bars: the close, and the chord before it, may differ.
+            let slack = musicot_corpus::TICKS_PER_BEAT / 8;
+            let end = start + piece.beats_per_bar * musicot_corpus::TICKS_PER_BEAT;
+            let inside = |tick: u32| (start..end).contains(&(tick + slack));
+            tune.notes.iter().filter(|note| inside(note.start)).map(|note| note.key).collect()
+        };
+        let same_length = first.end - first.start == second.end - second.start;
+        let is_last = piece.sections.last().is_some_and(|last| last.label == Label::Chorus);
+        if same_length && !is_last {
+            compared += 1;
+            assert_eq!(keys(first.start), keys(second.start), "piece {}", piece.index);
+        }
+    }
+    assert!(compared >= 5, "{compared}");
+}
+
+fn check(piece: &Piece) -> Result<(), TestCaseError> {
+    let secs = piece.duration_secs();
+    prop_assert!((30.0..=60.0).contains(&secs), "{secs}");
+    prop_assert_eq!(piece.frames(), (secs * f64::from(SAMPLE_RATE_HZ)).round() as usize);
+    prop_assert!((3..=6).contains(&piece.sections.len()));
+    prop_assert_eq!(piece.sections[0].start, 0);
+    for pair in piece.sections.windows(2) {
+        prop_assert_eq!(pair[0].end, pair[1].start);
+    }
+    prop_assert!(piece.sections.iter().all(|section| !section.families.is_empty()));
+    let families: BTreeSet<_> = piece.parts.iter().map(|part| part.family).collect();
+    prop_assert_eq!(families.len(), piece.parts.len());
+    for lyric in &piece.lyrics {
+        prop_assert!(lyric.start < lyric.end && lyric.end <= piece.end() && !lyric.text.is_empty());
+    }
+    piece.parts.iter().try_for_each(|part| check_part(part, piece.end()))
+}
+
+fn check_part(part: &Part, end: u32) -> Result<(), TestCaseError> {
+    let Program { low, high, .. } = *part.program;
+    prop_assert!(!part.notes.is_empty(), "{:?}", part.role);
+    prop_assert!(part.family.programs().contains(part.program));
+    let mut free: BTreeMap<u8, u32> = BTreeMap::new();
+    for note in &part.notes {
+        prop_assert!((low..=high).contains(&note.key), "{:?} {note:?}", part.program);
+        prop_assert!((1..=127).contains(&note.velocity) && note.length >= 1 && note.end() <= end);
+        let from = free.insert(note.key, note.end()).unwrap_or(0);
+        prop_assert!(note.start >= from, "{:?}: {note:?} overlaps", part.program);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_piece_is_well_formed(seed in any::<u64>(), index in any::<u64>(), held_out in any::<bool>()) {
+        let split = if held_out { Split::Heldout } else { Split::Train };
+        check(&compose(seed, index, split))?;
+    }
+}
