@@ -1,1 +1,26 @@
-//! Diffusion transformer, objectives and solvers for audio latents over libtorch.
+#![doc = include_str!("../README.md")]
+
+mod condition;
+mod config;
+mod denoiser;
+mod dit;
+mod noise;
+mod objective;
+mod sampler;
+mod schedule;
+mod session;
+pub mod solver;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use condition::{Condition, Keep, Thoughts, frame_windows};
+pub use config::DitConfig;
+pub use denoiser::{Denoiser, KnownForm};
+pub use dit::Dit;
+pub use musicot_core::{Error, GuidanceScale, Result, tch};
+pub use noise::frame_noise;
+pub use objective::Objective;
+pub use sampler::{Known, NullBranch, Request, Sampler, SamplerConfig};
+pub use schedule::{MAX_STEPS, Schedule};
+pub use session::{DiffusionSession, Score, SessionConfig, render};
+pub use solver::{Solver, SolverKind};

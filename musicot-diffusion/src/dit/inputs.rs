@@ -1,0 +1,67 @@
+//! Noised latents and frame-aligned conditions to the residual stream.
+
+use musicot_core::nn::{Conv1d, Conv1dConfig, Embedding, Linear};
+use musicot_core::{Init, Scope};
+use musicot_core::tch::{Kind, Tensor};
+
+use super::modulation::keep_or;
+use crate::condition::Thoughts;
+use crate::{Condition, DitConfig, Result};
+
+/// Each input is projected to the residual stream's width, and the projections are added (which is what a projection of the
+/// concatenation would do).
+#[derive(Debug)]
+pub(super) struct Inputs {
+    latents: Linear,
+    semantic: Embedding,
+    semantic_context: Conv1d,
+    semantic_null: Tensor,
+    thoughts: Linear,
+    thoughts_null: Tensor,
+    known: Tensor,
+}
+
+impl Inputs {
+    pub(super) fn new(scope: &Scope, config: &DitConfig) -> Result<Self> {
+        let width = config.width;
+        let context = Conv1dConfig::same(config.semantic_dim, width, config.semantic_kernel);
+        let vector = |name: &str| scope.param(name, &[width], Init::Const(0.0));
+        Ok(Self {
+            latents: Linear::new(&scope.sub("latents"), config.latent_dim, width, true)?,
+            semantic: Embedding::new(&scope.sub("semantic"), config.semantic_vocab, config.semantic_dim)?,
+            semantic_context: Conv1d::new(&scope.sub("semantic_context"), context)?,
+            semantic_null: vector("semantic_null")?,
+            thoughts: Linear::new(&scope.sub("thoughts"), config.thought_dim, width, true)?,
+            thoughts_null: vector("thoughts_null")?,
+            known: vector("known")?,
+        })
+    }
+
+    /// `x [batch, latent_dim, frames] -> [batch, frames, width]`.
+    pub(super) fn forward(&self, x: &Tensor, condition: &Condition) -> Result<Tensor> {
+        let latents = self.latents.forward(&x.f_to_kind(Kind::Float)?.f_transpose(1, 2)?)?;
+        let sum = latents.f_add(&self.semantic(condition)?)?.f_add(&self.thoughts(condition)?)?;
+        match &condition.known {
+            None => Ok(sum),
+            Some(known) => Ok(sum.f_addcmul(&known.f_unsqueeze(-1)?.f_to_kind(Kind::Float)?, &self.known)?),
+        }
+    }
+
+    fn semantic(&self, condition: &Condition) -> Result<Tensor> {
+        let Some(tokens) = &condition.semantic else { return Ok(self.semantic_null.shallow_clone()) };
+        let embedded = self.semantic.forward(tokens)?.f_transpose(1, 2)?;
+        let context = self.semantic_context.forward(&embedded)?.f_transpose(1, 2)?;
+        keep_or(context, condition.keep.semantic.as_ref(), &self.semantic_null)
+    }
+
+    fn thoughts(&self, condition: &Condition) -> Result<Tensor> {
+        let Some(Thoughts { embeddings, frame_windows }) = &condition.thoughts else {
+            return Ok(self.thoughts_null.shallow_clone());
+        };
+        let projected = self.thoughts.forward(&embeddings.f_to_kind(Kind::Float)?)?;
+        let (batch, frames) = frame_windows.size2()?;
+        let index = frame_windows.f_unsqueeze(-1)?.f_expand([batch, frames, projected.size()[2]], false)?;
+        let per_frame = projected.f_gather(1, &index, false)?;
+        keep_or(per_frame, condition.keep.thoughts.as_ref(), &self.thoughts_null)
+    }
+}
