@@ -1,1 +1,21 @@
-//! Audio codec, semantic tokeniser and audio file input and output over libtorch.
+//! Audio codec, semantic tokeniser and audio files.
+
+pub mod audio_file;
+mod codec;
+mod convnext;
+mod error;
+pub mod resample;
+mod spectral;
+
+pub use audio_file::{
+    AudioInfo, AudioReader, Channels, DecodeReport, Tolerance, WavFormat, WavOptions, WavReport, WavWriter, read_audio,
+    write_wav,
+};
+pub use codec::{AudioCodec, DecodeSession};
+pub use error::{Error, Result};
+pub use musicot_core::tch;
+pub use resample::{Resampler, resample};
+pub use spectral::{Magnitudes, SpectralCodec, SpectralCodecConfig};
+
+#[cfg(feature = "train")]
+pub mod train;

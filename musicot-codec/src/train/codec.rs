@@ -1,0 +1,205 @@
+//! Training of the spectral codec.
+
+use std::path::{Path, PathBuf};
+
+use musicot_core::train::{
+    Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit,
+};
+use musicot_core::tch::{Device, Kind, Tensor};
+use musicot_core::{ParamStore, Storage, dsp, tensor};
+use serde::{Deserialize, Serialize};
+
+use super::PcmCache;
+use crate::spectral::{SpectralCodec, SpectralCodecConfig};
+use crate::{Error, Result};
+
+/// A training run of the codec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodecTrainConfig {
+    /// The model.
+    pub model: SpectralCodecConfig,
+    /// The optimisation.
+    pub train: TrainConfig,
+    /// Manifest of the training corpus.
+    pub manifest: PathBuf,
+    /// Manifest of the held-out corpus.
+    pub heldout: PathBuf,
+    /// Crops per micro-batch.
+    pub batch: usize,
+    /// Latent frames per crop.
+    pub crop_latents: i64,
+    /// Weight of the difference of magnitudes in semitone bands, which is where notes are told apart.
+    pub semitone_weight: f64,
+    /// Weight of the spectral convergence (relative error of linear magnitudes).
+    pub convergence_weight: f64,
+    /// Weight of the mean square of latents, which bounds them.
+    pub latent_weight: f64,
+    /// Element type of the exported weights.
+    pub storage: Storage,
+}
+
+impl Default for CodecTrainConfig {
+    fn default() -> Self {
+        Self {
+            model: SpectralCodecConfig::default(),
+            train: TrainConfig::default(),
+            manifest: "data/train/manifest.jsonl".into(),
+            heldout: "data/heldout/manifest.jsonl".into(),
+            batch: 8,
+            crop_latents: 64,
+            semitone_weight: 1.0,
+            convergence_weight: 0.5,
+            latent_weight: 1e-3,
+            storage: Storage::Int8,
+        }
+    }
+}
+
+/// Trains a codec, or continues to, and writes it to `RUN/model` when all steps are done.
+///
+/// # Errors
+/// A configuration out of range, data that cannot be read, or a run directory of another configuration.
+pub fn train_codec(
+    config: &CodecTrainConfig,
+    run_dir: &Path,
+    device: Device,
+    observer: &mut dyn Observer,
+) -> Result<Summary> {
+    let json = serde_json::to_value(config).map_err(|e| Error::Core(musicot_core::Error::config("config", e.to_string())))?;
+    let run = RunDir::open(run_dir, &json)?;
+    let mut task = CodecTask::new(config, device)?;
+    let summary = fit(&mut task, &config.train, &run, observer)?;
+    if summary.finished {
+        task.codec.save(run_dir.join("model"), config.storage)?;
+    }
+    Ok(summary)
+}
+
+/// Semitone bands from C1 up, which cover the fundamentals and first partials of most instruments.
+const SEMITONES: usize = 84;
+const LOWEST_HZ: f64 = 32.703;
+
+/// Held-out crops per validation.
+const VALIDATION_CROPS: usize = 32;
+
+struct CodecTask {
+    codec: SpectralCodec,
+    config: CodecTrainConfig,
+    pcm: PcmCache,
+    heldout: PcmCache,
+    /// `[semitones, fine bins]`.
+    semitones: Tensor,
+}
+
+impl CodecTask {
+    fn new(config: &CodecTrainConfig, device: Device) -> Result<Self> {
+        if config.batch == 0 || config.crop_latents <= 0 {
+            return Err(Error::Core(musicot_core::Error::config("batch", "batch and crop_latents must be positive")));
+        }
+        let m = &config.model;
+        let codec = SpectralCodec::new(m, device, config.train.seed)?;
+        let load = |manifest: &Path| PcmCache::build(&Dataset::open(manifest)?, m.sample_rate_hz);
+        let bank = dsp::log_frequency_bank(m.sample_rate_hz, m.n_fft as usize, LOWEST_HZ, 12, SEMITONES)?;
+        let bank = bank.slice(ndarray::s![.., ..m.fine_bins as usize]).to_owned();
+        let semitones = tensor::from_array(bank.view(), device)?;
+        let (pcm, heldout) = (load(&config.manifest)?, load(&config.heldout)?);
+        Ok(Self { codec, config: config.clone(), pcm, heldout, semitones })
+    }
+
+    /// Samples `[batch, crop]` of the given clips, cut at positions `place` in `[0, 1)`.
+    fn crops(&self, pcm: &PcmCache, clips: &[usize], mut place: impl FnMut(usize) -> f64) -> Result<Tensor> {
+        let count = (self.config.crop_latents * self.config.model.hop()) as usize;
+        let mut samples = Vec::with_capacity(count * clips.len());
+        for (slot, clip) in clips.iter().enumerate() {
+            let room = pcm.frames(*clip).saturating_sub(count);
+            samples.extend(pcm.read(*clip, (place(slot) * room as f64) as usize, count)?);
+        }
+        let flat = Tensor::f_from_slice(&samples)?.f_reshape([clips.len() as i64, count as i64])?;
+        Ok(flat.f_to_device(self.codec.params().device())?)
+    }
+
+    fn losses(&self, samples: &Tensor, noise: Option<&Tensor>) -> Result<Losses> {
+        let target = self.codec.magnitudes().analyse(samples)?;
+        let latents = self.codec.to_latents(&target)?;
+        let noisy = match noise {
+            Some(noise) => latents.f_add(noise)?,
+            None => latents.shallow_clone(),
+        };
+        let output = self.codec.to_magnitudes(&noisy)?;
+        let (wanted, got) = (self.codec.magnitudes().to_linear(&target)?, self.codec.magnitudes().to_linear(&output)?);
+        let residual = got.f_sub(&wanted)?.f_square()?.f_sum(Kind::Float)?;
+        Ok(Losses {
+            log: output.f_sub(&target)?.f_abs()?.f_mean(Kind::Float)?,
+            semitone: self.in_semitones(&got)?.f_sub(&self.in_semitones(&wanted)?)?.f_abs()?.f_mean(Kind::Float)?,
+            convergence: residual.f_div(&wanted.f_square()?.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?.f_add_scalar(1e-9)?.f_sqrt()?,
+            latent: latents.f_square()?.f_mean(Kind::Float)?,
+        })
+    }
+
+    /// Log energy of semitone bands `[batch, semitones, frames]`.
+    fn in_semitones(&self, linear: &Tensor) -> Result<Tensor> {
+        let fine = linear.f_narrow(1, 0, self.config.model.fine_bins)?;
+        let energy = self.semitones.f_matmul(&fine.f_square()?)?;
+        let floor = self.config.model.floor;
+        Ok(energy.f_add_scalar(floor * floor)?.f_log()?.f_mul_scalar(0.5)?)
+    }
+}
+
+struct Losses {
+    log: Tensor,
+    semitone: Tensor,
+    convergence: Tensor,
+    latent: Tensor,
+}
+
+impl Task for CodecTask {
+    fn params(&self) -> &ParamStore {
+        self.codec.params()
+    }
+
+    fn loss(&mut self, at: &Position) -> musicot_core::Result<StepLoss> {
+        let c = &self.config;
+        let clips = at.items(c.batch, self.pcm.len());
+        let mut places = at.rng.stage("crop").at(at.index());
+        let outcome = (|| {
+            let samples = self.crops(&self.pcm, &clips, |_| places.uniform_f64())?;
+            let shape = [c.batch as i64, c.model.latent_dim, c.crop_latents];
+            let noise = at.rng.stage("noise").normal(at.index(), &shape, samples.device())?;
+            self.losses(&samples, Some(&noise.f_mul_scalar(c.model.latent_noise)?))
+        })();
+        let losses = outcome.map_err(into_core)?;
+        let total = losses
+            .log
+            .f_add(&losses.semitone.f_mul_scalar(c.semitone_weight)?)?
+            .f_add(&losses.convergence.f_mul_scalar(c.convergence_weight)?)?
+            .f_add(&losses.latent.f_mul_scalar(c.latent_weight)?)?;
+        Ok(StepLoss { loss: total, metrics: losses.named()? })
+    }
+
+    fn validate(&mut self) -> musicot_core::Result<Vec<(String, f64)>> {
+        let count = self.heldout.len().min(VALIDATION_CROPS);
+        let clips: Vec<usize> = (0..count).collect();
+        let losses = (|| self.losses(&self.crops(&self.heldout, &clips, |_| 0.4)?, None))().map_err(into_core)?;
+        Ok(losses.named()?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}
+
+impl Losses {
+    fn named(&self) -> musicot_core::Result<Vec<(&'static str, f64)>> {
+        Ok(vec![
+            ("log", self.log.f_double_value(&[])?),
+            ("semitone", self.semitone.f_double_value(&[])?),
+            ("convergence", self.convergence.f_double_value(&[])?),
+            ("latent", self.latent.f_double_value(&[])?),
+        ])
+    }
+}
+
+/// The shared loop speaks the shared error.
+fn into_core(error: Error) -> musicot_core::Error {
+    match error {
+        Error::Core(error) => error,
+        other => musicot_core::Error::input("training data", other.to_string()),
+    }
+}
