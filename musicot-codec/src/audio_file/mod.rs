@@ -1,0 +1,36 @@
+//! Reading audio files (wav, flac, ogg vorbis, mp3, m4a with AAC-LC or ALAC) and writing wav.
+//!
+//! - [`read_audio`] decodes a whole file; [`AudioReader`] decodes it in blocks, in memory that does not grow with the
+//!   length of the file, on request at another sample rate and channel count.
+//! - [`write_wav`] and [`WavWriter`] write 16-bit, 24-bit and 32-bit float wav, atomically.
+//!
+//! # What is decoded
+//! The format is recognised by the content, never by the name. Samples that an encoder added before and after the audio
+//! (delay and padding of mp3, vorbis and AAC) are cut off where the file says how many they are: an mp3 does in its
+//! LAME tag, an m4a in its edit list or `iTunSMPB` tag. Integers are scaled so that full scale is 1: `n`-bit samples are divided by
+//! 2^(n-1). Float samples are kept as they are, also beyond full scale; NaN and infinities are refused.
+//!
+//! # Damage
+//! A packet that cannot be decoded becomes silence of its length, so that the audio after it keeps its time. Up to
+//! [`Tolerance::damaged_packets`] of them are accepted and counted in [`AudioReader::report`]; one more is
+//! [`Error::Damaged`](crate::Error::Damaged). An mp3 (whose frames can be lost without a trace) may also end that many packets early. Bytes after the announced end are ignored.
+//! Any other file that ends before its announced length (wav and flac header, ogg last page, m4a sample table, mp3 LAME
+//! tag) is [`Error::Truncated`](crate::Error::Truncated), unless [`Tolerance::truncation`] allows it.
+//!
+//! # Not decoded
+//! HE-AAC, AAC and mp3 with more than two channels, Opus, compressed wav, chained ogg streams, files whose
+//! sample rate or channels change on the way, and edit lists with more than one part: these are
+//! [`Error::Unsupported`](crate::Error::Unsupported), except the last, of which the whole media is decoded.
+
+mod channels;
+mod mp4_edits;
+mod open;
+mod reader;
+mod source;
+mod tolerance;
+mod wav;
+
+pub use channels::Channels;
+pub use reader::{AudioInfo, AudioReader, read_audio};
+pub use tolerance::{DecodeReport, Tolerance};
+pub use wav::{WavFormat, WavOptions, WavReport, WavWriter, write_wav};

@@ -1,0 +1,103 @@
+//! The block converter behind the stream: rubato's FFT resampler, fed whole blocks, its delay dropped.
+
+use std::fmt;
+
+use rubato::audioadapter_buffers::direct::SequentialSliceOfVecs;
+use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
+
+use super::Planar;
+use crate::{Error, Result};
+
+/// Filter length in samples at the lower of the two rates (our choice: flat to 98 % of its Nyquist frequency).
+const MIN_TAPS: usize = 2048;
+
+/// Converts blocks of `block_in` frames to blocks of `block_out` frames.
+pub(super) struct FftConverter {
+    fft: Fft<f32>,
+    block_in: usize,
+    block_out: usize,
+    waiting: Planar,
+    /// Leading output frames that are the filter's delay.
+    delay_left: usize,
+}
+
+impl FftConverter {
+    pub(super) fn new(from_hz: u32, to_hz: u32, channels: usize) -> Result<Self> {
+        let refuse = |e: &dyn fmt::Display| Error::SampleRates { from_hz, to_hz, reason: e.to_string() };
+        let divisor = gcd(from_hz, to_hz);
+        let (unit_in, unit_out) = ((from_hz / divisor) as usize, (to_hz / divisor) as usize);
+        // The filter's centre is half a block into it. An even number of units puts that centre on a sample
+        // of both rates, so that the delay is a whole number of output frames and can be removed exactly.
+        let units = MIN_TAPS.div_ceil(unit_in.min(unit_out)).next_multiple_of(2);
+        let (block_in, block_out) = (units * unit_in, units * unit_out);
+        let fft = Fft::new_custom(
+            from_hz as usize,
+            to_hz as usize,
+            block_in,
+            1,
+            channels,
+            WindowFunction::BlackmanHarris2,
+            FixedSync::Both,
+        )
+        .map_err(|e| refuse(&e))?;
+        if (fft.fft_size_in(), fft.fft_size_out()) != (block_in, block_out) {
+            return Err(refuse(&"the converter chose another block size"));
+        }
+        let delay_left = block_out / 2;
+        Ok(Self { fft, block_in, block_out, waiting: Planar::new(channels), delay_left })
+    }
+
+    /// Converts every whole block there is.
+    pub(super) fn push(&mut self, block: &Planar) -> Result<Planar> {
+        self.waiting.append(block);
+        let blocks = self.waiting.frames() / self.block_in;
+        let mut ready = Planar::silence(self.waiting.count(), blocks * self.block_out);
+        for index in 0..blocks {
+            self.convert(&mut ready, index)?;
+        }
+        self.waiting.drop_front(blocks * self.block_in);
+        let delay = self.delay_left.min(ready.frames());
+        ready.drop_front(delay);
+        self.delay_left -= delay;
+        Ok(ready)
+    }
+
+    /// Feeds silence until `frames` more output frames have come, and returns those.
+    pub(super) fn flush(&mut self, frames: usize) -> Result<Planar> {
+        let mut rest = Planar::new(self.waiting.count());
+        while rest.frames() < frames {
+            let padding = self.block_in - self.waiting.frames();
+            rest.append(&self.push(&Planar::silence(self.waiting.count(), padding))?);
+        }
+        rest.truncate(frames);
+        Ok(rest)
+    }
+
+    fn convert(&mut self, ready: &mut Planar, index: usize) -> Result<()> {
+        let (channels, frames_in, frames_out) =
+            (self.waiting.count(), self.waiting.frames(), ready.frames());
+        let internal = |e: &dyn fmt::Display| Error::input("resampling block", e.to_string());
+        let input = SequentialSliceOfVecs::new(self.waiting.channels(), channels, frames_in)
+            .map_err(|e| internal(&e))?;
+        let mut output = SequentialSliceOfVecs::new_mut(ready.channels_mut(), channels, frames_out)
+            .map_err(|e| internal(&e))?;
+        let at = rubato::Indexing::new()
+            .input_offset(index * self.block_in)
+            .output_offset(index * self.block_out);
+        self.fft.process_into_buffer(&input, &mut output, Some(&at)).map_err(|e| internal(&e))?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for FftConverter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FftConverter")
+            .field("block_in", &self.block_in)
+            .field("block_out", &self.block_out)
+            .finish_non_exhaustive()
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
