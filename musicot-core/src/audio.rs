@@ -5,6 +5,16 @@ use ndarray::{Array2, Axis};
 use crate::{Error, Result};
 
 /// Planar audio: samples `[channels, frames]`, nominally within `[-1, 1]`, at a sample rate.
+///
+/// ```
+/// # fn main() -> musicot_core::Result<()> {
+/// use musicot_core::AudioBuffer;
+/// let stereo = AudioBuffer::new(ndarray::array![[0.5, 1.0], [-0.5, 0.0]], 2)?;
+/// assert_eq!(stereo.duration_secs(), 1.0);
+/// assert_eq!(stereo.to_mono(), AudioBuffer::mono(vec![0.0, 0.5], 2)?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioBuffer {
     samples: Array2<f32>,
@@ -88,5 +98,28 @@ impl AudioBuffer {
                 format!("expected finite samples, got {sample} in channel {channel} at frame {frame}"),
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_layouts_are_refused_and_no_frames_are_fine() {
+        assert!(matches!(AudioBuffer::new(Array2::zeros((0, 4)), 48_000), Err(Error::Input { .. })));
+        assert!(matches!(AudioBuffer::mono(vec![0.0], 0), Err(Error::Input { .. })));
+        let silent = AudioBuffer::new(Array2::zeros((2, 0)), 48_000).unwrap();
+        assert_eq!((silent.channels(), silent.frames(), silent.duration_secs()), (2, 0, 0.0));
+        assert_eq!(silent.to_mono().frames(), 0);
+    }
+
+    #[test]
+    fn the_first_broken_sample_is_named() {
+        let mut samples = Array2::zeros((2, 10));
+        samples[[1, 7]] = f32::NAN;
+        let error = AudioBuffer::new(samples, 8000).unwrap().expect_finite().unwrap_err().to_string();
+        assert!(error.contains("channel 1") && error.contains("frame 7"), "{error}");
+        assert!(AudioBuffer::mono(vec![0.0; 4], 8000).unwrap().expect_finite().is_ok());
     }
 }

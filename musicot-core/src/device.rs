@@ -29,7 +29,7 @@ fn cuda(index: usize) -> Result<Device> {
     Err(Error::input("device", format!("cuda:{index} asked for, but libtorch sees {present} CUDA devices")))
 }
 
-/// The name [`parse`] reads.
+/// The name of a device, as [`parse`] reads it where it can.
 pub fn name(device: Device) -> String {
     match device {
         Device::Cpu => "cpu".to_owned(),
@@ -42,5 +42,26 @@ pub fn name(device: Device) -> String {
 pub fn synchronize(device: Device) {
     if let Device::Cuda(index) = device {
         Cuda::synchronize(index as i64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written() {
+        assert_eq!(parse(" cpu ").unwrap(), Device::Cpu);
+        assert_eq!(name(Device::Cpu), "cpu");
+        assert_eq!(name(Device::Cuda(3)), "cuda:3");
+        assert!(matches!(parse("auto").unwrap(), Device::Cpu | Device::Cuda(0)));
+    }
+
+    #[test]
+    fn unknown_and_absent_devices_are_refused() {
+        for name in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:4096"] {
+            let error = parse(name).unwrap_err();
+            assert!(matches!(error, Error::Input { .. }), "{name}: {error}");
+        }
     }
 }

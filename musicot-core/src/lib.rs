@@ -1,4 +1,3 @@
-//! What every musicot stage shares.
 #![doc = include_str!("../README.md")]
 
 pub mod audio;

@@ -10,7 +10,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::{self, Checkpoint, LoadOptions, Storage};
-use crate::{CounterRng, Error, Result};
+use crate::{CounterRng, Error, Result, shape};
 
 /// Initial values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +36,19 @@ struct Param {
 }
 
 /// The parameters and buffers of one model on one device.
+///
+/// ```
+/// # fn main() -> musicot_core::Result<()> {
+/// use musicot_core::{ParamStore, nn::Linear, tch::{Device, Kind, Tensor}};
+/// let store = ParamStore::new(Device::Cpu, 7);
+/// let layer = Linear::new(&store.root().sub("head"), 3, 2, true)?;
+/// let names: Vec<String> = store.named().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["head.bias", "head.weight"]);
+/// let output = layer.forward(&Tensor::ones([5, 3], (Kind::Float, Device::Cpu)))?;
+/// assert_eq!(output.size(), [5, 2]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ParamStore {
     params: RefCell<BTreeMap<String, Param>>,
     device: Device,
@@ -124,6 +137,7 @@ impl ParamStore {
     }
 
     fn add(&self, name: String, tensor: Tensor, trainable: bool) -> Result<Tensor> {
+        checkpoint::expect_name(&name)?;
         let mut params = self.params.borrow_mut();
         if params.contains_key(&name) {
             return Err(Error::input("parameter", format!("`{name}` is made twice")));
@@ -134,8 +148,19 @@ impl ParamStore {
     }
 }
 
+impl std::fmt::Debug for ParamStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParamStore")
+            .field("tensors", &self.params.borrow().len())
+            .field("values", &self.count())
+            .field("kind", &self.kind)
+            .field("device", &self.device)
+            .finish()
+    }
+}
+
 /// A place in the tree of parameter names.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Scope<'a> {
     store: &'a ParamStore,
     prefix: String,
@@ -155,9 +180,10 @@ impl<'a> Scope<'a> {
     /// Makes a trainable parameter.
     ///
     /// # Errors
-    /// The name is taken, or libtorch could not allocate.
+    /// [`Error::Input`] when the name is taken or reserved, or a size is negative or huge; libtorch could not allocate.
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         let name = self.path(name);
+        shape::count(&name, shape)?;
         let Some(seed) = self.store.seed else {
             let zeros = Tensor::f_zeros(shape, (self.store.kind, self.store.device))?;
             return self.store.add(name, zeros, true);
@@ -176,9 +202,9 @@ impl<'a> Scope<'a> {
     /// Makes a buffer: saved and loaded, never trained by gradients.
     ///
     /// # Errors
-    /// The name is taken.
+    /// [`Error::Input`] when the name is taken or reserved.
     pub fn buffer(&self, name: &str, value: Tensor) -> Result<Tensor> {
-        let value = value.f_to_device(self.store.device)?;
+        let value = value.f_detach()?.f_to_device(self.store.device)?;
         self.store.add(self.path(name), value, false)
     }
 

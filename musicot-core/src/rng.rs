@@ -5,7 +5,7 @@
 
 use tch::{Device, Tensor};
 
-use crate::Result;
+use crate::{Error, Result};
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -50,21 +50,19 @@ impl CounterRng {
     /// Standard normal values of the given shape for one position, drawn on the host in f32.
     ///
     /// # Errors
-    /// libtorch could not allocate.
+    /// [`crate::Error::Input`] for a shape that memory cannot hold; libtorch could not allocate.
     pub fn normal(self, position: u64, shape: &[i64], device: Device) -> Result<Tensor> {
         let mut draws = self.at(position);
-        let values: Vec<f32> = (0..count(shape)).map(|_| draws.normal()).collect();
-        Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(device)?)
+        fill(shape, device, || draws.normal())
     }
 
     /// Uniform values in `[0, 1)` of the given shape for one position, drawn on the host in f32.
     ///
     /// # Errors
-    /// libtorch could not allocate.
+    /// [`crate::Error::Input`] for a shape that memory cannot hold; libtorch could not allocate.
     pub fn uniform(self, position: u64, shape: &[i64], device: Device) -> Result<Tensor> {
         let mut draws = self.at(position);
-        let values: Vec<f32> = (0..count(shape)).map(|_| draws.uniform()).collect();
-        Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(device)?)
+        fill(shape, device, || draws.uniform())
     }
 
     /// A permutation of `0..len` for one position.
@@ -124,8 +122,12 @@ impl Draws {
     }
 }
 
-fn count(shape: &[i64]) -> usize {
-    shape.iter().map(|size| (*size).max(0) as usize).product()
+fn fill(shape: &[i64], device: Device, mut draw: impl FnMut() -> f32) -> Result<Tensor> {
+    let count = crate::shape::count("random values", shape)?;
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|e| Error::input("random values", format!("{shape:?}: {e}")))?;
+    values.extend((0..count).map(|_| draw()));
+    Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(device)?)
 }
 
 /// The finaliser of SplitMix64, a bijection that scatters nearby keys.
@@ -162,6 +164,28 @@ mod tests {
     fn philox_known_answers() {
         assert_eq!(philox(0, 0, 0), [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]);
         assert_eq!(philox(u64::MAX, u64::MAX, u64::MAX), [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]);
+    }
+
+    #[test]
+    fn uniforms_fill_their_interval_evenly() {
+        let mut draws = CounterRng::new(5).item(2).at(9);
+        let mut bins = [0_u32; 16];
+        for _ in 0..160_000 {
+            let value = draws.uniform();
+            assert!((0.0..1.0).contains(&value));
+            bins[(value * 16.0) as usize] += 1;
+        }
+        // Five standard deviations of a bin's count, whose mean is 10 000.
+        assert!(bins.iter().all(|b| b.abs_diff(10_000) < 485), "{bins:?}");
+        assert!((0..1000).all(|_| draws.below(3) < 3));
+        assert_eq!(draws.below(0), 0);
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused() {
+        for shape in [[-1_i64, 3], [i64::MAX, i64::MAX], [1 << 40, 1 << 20]] {
+            assert!(CounterRng::new(1).normal(0, &shape, Device::Cpu).is_err(), "{shape:?}");
+        }
     }
 
     #[test]

@@ -29,6 +29,20 @@ pub fn expect(what: &str, tensor: &Tensor, pattern: &[i64]) -> Result<()> {
     Err(Error::Shape { what: what.to_owned(), expected: format!("[{}]", axes.join(", ")), actual })
 }
 
+/// Number of elements of a shape that is to be made.
+///
+/// # Errors
+/// [`Error::Input`] names `what` when a size is negative or there are more elements than memory can have.
+pub fn count(what: &str, shape: &[i64]) -> Result<usize> {
+    let sizes = shape.iter().map(|size| usize::try_from(*size).ok());
+    // Of bytes, an f64 has eight.
+    let bytes = sizes.clone().try_fold(8_usize, |all, size| all.checked_mul(size?.max(1)));
+    match bytes {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(sizes.flatten().product()),
+        _ => Err(Error::input(what, format!("expected sizes that memory can hold, got {shape:?}"))),
+    }
+}
+
 /// Checks the element type of a tensor.
 ///
 /// # Errors

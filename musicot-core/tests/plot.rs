@@ -1,5 +1,7 @@
 //! Pictures as files.
 #![cfg(feature = "plot")]
+// A test says what it expects by unwrapping, in its helpers too.
+#![allow(clippy::unwrap_used)]
 
 use musicot_core::plot::{Heatmap, LineChart, Series};
 

@@ -1,17 +1,24 @@
 //! Reading and writing safetensors checkpoints, strictly: exactly the model's tensors, exactly their shapes.
+//!
+//! [`Checkpoint`] opens a file (or a directory, also one of shards), [`crate::ParamStore::load`] copies it into a model, and
+//! [`write`] makes a file. The format is that of <https://github.com/huggingface/safetensors>; the one addition is how
+//! [`Storage::Int8`] keeps the scales of quantised matrices.
 
 mod read;
 mod rename;
 mod report;
 mod write;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tch::{Kind, Tensor};
 
 use crate::{Error, Result};
 
-pub use read::Checkpoint;
+pub use read::{Checkpoint, TensorInfo};
 pub use rename::KeyMap;
 pub use report::CheckpointReport;
+pub(crate) use write::expect_name;
 pub use write::{Storage, write};
 
 /// Which element types a checkpoint may hold.
@@ -21,7 +28,7 @@ pub enum DtypePolicy {
     /// Any floating-point type (or our int8 rows) is converted to the parameter's type; integers must match.
     #[default]
     Convert,
-    /// The stored type must be the parameter's.
+    /// The stored type must be the parameter's (int8 rows count as f32).
     Exact,
 }
 
@@ -36,41 +43,54 @@ pub struct LoadOptions {
 
 /// Copies a checkpoint into tensors that must be exactly its content; see [`crate::ParamStore::load`].
 pub(crate) fn fill(checkpoint: &Checkpoint, options: &LoadOptions, named: &[(String, Tensor)]) -> Result<()> {
-    let sources = options.rename.apply(checkpoint.names());
-    let report = compare(checkpoint, options.dtype, &sources, named);
+    let (sources, report) = compare(checkpoint, options, named);
     if !report.is_empty() {
         return Err(Error::Checkpoint { path: checkpoint.path().to_owned(), report: Box::new(report) });
     }
     for (name, target) in named {
-        let source = checkpoint.tensor(&sources[name])?.f_to_kind(target.kind())?;
+        let Some(source) = sources.get(name) else { continue };
+        let source = checkpoint.tensor(source)?.f_to_kind(target.kind())?;
         // Detached: copying into a leaf that requires gradients is an update, not part of a graph.
         target.f_detach()?.f_copy_(&source)?;
     }
     Ok(())
 }
 
+/// Model name to file name, and every difference.
 fn compare(
     checkpoint: &Checkpoint,
-    dtype: DtypePolicy,
-    sources: &std::collections::BTreeMap<String, String>,
+    options: &LoadOptions,
     named: &[(String, Tensor)],
-) -> CheckpointReport {
+) -> (BTreeMap<String, String>, CheckpointReport) {
     let mut report = CheckpointReport::default();
+    let sources = unique(options.rename.pairs(checkpoint.names()), &mut report);
     for (name, target) in named {
-        let Some(info) = sources.get(name).and_then(|source| checkpoint.info(source)) else {
+        let Some((source, shape)) = sources.get(name).and_then(|s| Some((s, checkpoint.shape(s)?))) else {
             report.missing.push(name.clone());
             continue;
         };
-        if info.shape != target.size() {
-            report.shape_mismatch.push((name.clone(), target.size(), info.shape.clone()));
+        if shape != target.size() {
+            report.shape_mismatch.push((name.clone(), target.size(), shape));
         }
-        if !kind_fits(dtype, info.kind, target.kind()) {
-            report.kind_mismatch.push((name.clone(), format!("{:?}", target.kind()), format!("{:?}", info.kind)));
+        let kind = checkpoint.info(source).map(|info| info.kind);
+        if !kind.is_some_and(|kind| kind_fits(options.dtype, kind, target.kind())) {
+            let found = kind.map_or_else(|| checkpoint.dtype_name(source), |kind| format!("{kind:?}"));
+            report.kind_mismatch.push((name.clone(), format!("{:?}", target.kind()), found));
         }
     }
-    let known: std::collections::BTreeSet<&String> = named.iter().map(|(name, _)| name).collect();
+    let known: BTreeSet<&String> = named.iter().map(|(name, _)| name).collect();
     report.unexpected = sources.keys().filter(|name| !known.contains(name)).cloned().collect();
-    report
+    (sources, report)
+}
+
+/// The pairs as a map; names that several tensors were renamed to are reported.
+fn unique(pairs: Vec<(String, String)>, report: &mut CheckpointReport) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, source) in pairs {
+        all.entry(name).or_default().push(source);
+    }
+    report.ambiguous = all.iter().filter(|(_, s)| s.len() > 1).map(|(n, s)| (n.clone(), s.clone())).collect();
+    all.into_iter().filter_map(|(name, sources)| Some((name, sources.into_iter().next()?))).collect()
 }
 
 fn kind_fits(policy: DtypePolicy, stored: Kind, wanted: Kind) -> bool {

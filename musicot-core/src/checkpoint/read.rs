@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::files::read_json;
 use crate::{Error, Result};
@@ -15,9 +15,12 @@ use crate::{Error, Result};
 pub(super) const SCALE_SUFFIX: &str = "#scale";
 
 /// An opened checkpoint: tensors are read from the mapped file when asked for.
+#[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     shards: Vec<Shard>,
+    /// Tensor name to shard.
+    places: BTreeMap<String, usize>,
 }
 
 /// Shape and type of a stored tensor.
@@ -29,22 +32,35 @@ pub struct TensorInfo {
     pub kind: Kind,
 }
 
-struct Shard {
-    path: PathBuf,
-    map: Mmap,
-    header: usize,
-    metadata: Metadata,
-}
-
 impl Checkpoint {
     /// Opens a safetensors file, or a directory with `model.safetensors` or `model.safetensors.index.json`.
     ///
     /// # Errors
-    /// [`Error::Io`] when a file cannot be read; [`Error::Format`] when it is not valid safetensors, or truncated.
+    /// [`Error::Io`] when a file cannot be read; [`Error::Format`] when it is not valid safetensors, truncated, or when shards
+    /// and their index contradict one another.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let shards = shard_paths(&path)?.iter().map(|p| Shard::open(p)).collect::<Result<_>>()?;
-        Ok(Self { path, shards })
+        let Some(index) = Index::find(&path)? else {
+            let file = if path.is_dir() { path.join("model.safetensors") } else { path.clone() };
+            return Self::gather(path, vec![Shard::open(&file)?]);
+        };
+        let shards = index.shards(&path)?.iter().map(|p| Shard::open(p)).collect::<Result<_>>()?;
+        let checkpoint = Self::gather(path, shards)?;
+        index.check(&checkpoint)?;
+        Ok(checkpoint)
+    }
+
+    fn gather(path: PathBuf, shards: Vec<Shard>) -> Result<Self> {
+        let mut places = BTreeMap::new();
+        for (number, shard) in shards.iter().enumerate() {
+            for name in shard.names() {
+                if let Some(other) = places.insert(name.clone(), number) {
+                    let reason = format!("tensor `{name}` is also in {}", shards[other].path.display());
+                    return Err(Error::format(&shard.path, reason));
+                }
+            }
+        }
+        Ok(Self { path, shards, places })
     }
 
     /// What was opened.
@@ -52,19 +68,26 @@ impl Checkpoint {
         &self.path
     }
 
-    /// Names of all tensors; the scales of int8 tensors are part of their tensor.
+    /// Names of all tensors, sorted; the scales of int8 tensors are part of their tensor.
     pub fn names(&self) -> Vec<String> {
-        let all = self.shards.iter().flat_map(|s| s.metadata.offset_keys());
-        all.filter(|name| !name.ends_with(SCALE_SUFFIX)).collect()
+        self.places.keys().cloned().collect()
     }
 
-    /// Shape and type of a tensor; `None` when there is no such tensor.
+    /// Shape and type of a tensor; `None` when there is no such tensor, or libtorch lacks its element type.
     pub fn info(&self, name: &str) -> Option<TensorInfo> {
-        let (shard, info) = self.find(name)?;
-        let shape = info.shape.iter().map(|size| *size as i64).collect();
-        let is_quantized = info.dtype == Dtype::I8 && shard.metadata.info(&scale_name(name)).is_some();
-        let kind = if is_quantized { Kind::Float } else { kind_of(info.dtype)? };
-        Some(TensorInfo { shape, kind })
+        let shard = self.shard(name)?;
+        let kind = if shard.is_quantized(name) { Kind::Float } else { kind_of(shard.metadata.info(name)?.dtype)? };
+        Some(TensorInfo { shape: self.shape(name)?, kind })
+    }
+
+    pub(super) fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        sizes(&self.shard(name)?.metadata.info(name)?.shape)
+    }
+
+    /// Element type as the file calls it.
+    pub(super) fn dtype_name(&self, name: &str) -> String {
+        let info = self.shard(name).and_then(|shard| shard.metadata.info(name));
+        info.map_or_else(String::new, |info| info.dtype.to_string())
     }
 
     /// Copies a tensor to the host.
@@ -72,88 +95,155 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] when there is no such tensor; [`Error::Format`] for an element type libtorch lacks.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let Some((shard, _)) = self.find(name) else {
+        let Some(shard) = self.shard(name) else {
             let report = super::CheckpointReport { missing: vec![name.to_owned()], ..Default::default() };
             return Err(Error::Checkpoint { path: self.path.clone(), report: Box::new(report) });
         };
         let stored = shard.tensor(name)?;
-        if stored.kind() != Kind::Int8 || shard.metadata.info(&scale_name(name)).is_none() {
+        if !shard.is_quantized(name) {
             return Ok(stored);
         }
-        dequantize(&shard.path, name, &stored, &shard.tensor(&scale_name(name))?)
+        dequantize(&stored, &shard.tensor(&scale_name(name))?)
     }
 
-    fn find(&self, name: &str) -> Option<(&Shard, &safetensors::tensor::TensorInfo)> {
-        self.shards.iter().find_map(|shard| Some((shard, shard.metadata.info(name)?)))
+    fn shard(&self, name: &str) -> Option<&Shard> {
+        self.shards.get(*self.places.get(name)?)
     }
+}
+
+/// One mapped file.
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    map: Mmap,
+    /// Bytes before the tensors' data.
+    header: usize,
+    metadata: Metadata,
 }
 
 impl Shard {
     #[allow(unsafe_code)]
     fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path))?;
+        if !file.metadata().map_err(Error::io(path))?.is_file() {
+            return Err(Error::format(path, "expected a safetensors file, got something else"));
+        }
         // SAFETY: the map is read-only and private to this struct. As with any memory map, another process that
         // truncates the file while it is open can raise SIGBUS; checkpoints are written by rename, never in place.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
+        // This checks that the tensors cover the file exactly, and each its shape exactly.
         let parsed = SafeTensors::read_metadata(&map);
-        let (length, metadata) = parsed.map_err(|e| Error::format(path, format!("not a safetensors file: {e}")))?;
+        let (length, metadata) = parsed.map_err(|e| Error::format(path, format!("not a whole safetensors file: {e}")))?;
         // The header's length comes after the 8 bytes that hold it.
-        let header = length + 8;
-        let end = metadata.offset_keys().iter().filter_map(|n| metadata.info(n)).map(|i| i.data_offsets.1).max();
-        if header + end.unwrap_or(0) != map.len() {
-            let expected = header + end.unwrap_or(0);
-            return Err(Error::format(path, format!("expected {expected} bytes, got {}: truncated?", map.len())));
+        let shard = Self { path: path.to_owned(), map, header: length + 8, metadata };
+        shard.check()?;
+        Ok(shard)
+    }
+
+    /// What the format leaves open: sizes that libtorch can hold, and scales that fit their rows.
+    fn check(&self) -> Result<()> {
+        for name in self.metadata.offset_keys() {
+            let Some(info) = self.metadata.info(&name) else { continue };
+            if sizes(&info.shape).is_none() {
+                return Err(Error::format(&self.path, format!("tensor `{name}`: shape {:?} is too large", info.shape)));
+            }
+            if !self.is_quantized(&name) {
+                continue;
+            }
+            let scale = self.metadata.info(&scale_name(&name));
+            if !scale.is_some_and(|s| s.dtype == Dtype::F32 && s.shape.len() == 1 && s.shape.first() == info.shape.first())
+            {
+                let rows = info.shape.first().map_or_else(|| "none".to_owned(), usize::to_string);
+                let reason = format!("tensor `{name}{SCALE_SUFFIX}`: expected one F32 per row (rows: {rows})");
+                return Err(Error::format(&self.path, reason));
+            }
         }
-        Ok(Self { path: path.to_owned(), map, header, metadata })
+        Ok(())
+    }
+
+    /// Names of the tensors without the scales.
+    fn names(&self) -> Vec<String> {
+        let is_scale = |name: &str| name.strip_suffix(SCALE_SUFFIX).is_some_and(|owner| self.is_quantized(owner));
+        self.metadata.offset_keys().into_iter().filter(|name| !is_scale(name)).collect()
+    }
+
+    fn is_quantized(&self, name: &str) -> bool {
+        let is_int8 = self.metadata.info(name).is_some_and(|info| info.dtype == Dtype::I8);
+        is_int8 && self.metadata.info(&scale_name(name)).is_some()
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor> {
         let missing = || Error::format(&self.path, format!("tensor `{name}` is not readable"));
         let info = self.metadata.info(name).ok_or_else(missing)?;
         let kind = kind_of(info.dtype).ok_or_else(|| {
-            Error::format(&self.path, format!("tensor `{name}`: element type {:?} is not supported", info.dtype))
+            Error::format(&self.path, format!("tensor `{name}`: element type {} is not supported", info.dtype))
         })?;
         let (start, end) = info.data_offsets;
         let bytes = self.map.get(self.header + start..self.header + end).ok_or_else(missing)?;
-        let shape: Vec<i64> = info.shape.iter().map(|size| *size as i64).collect();
+        let shape = sizes(&info.shape).ok_or_else(missing)?;
         Ok(Tensor::f_from_data_size(bytes, &shape, kind)?)
     }
 }
 
-/// int8 `[rows, ...]` times f32 `[rows]`.
-fn dequantize(path: &Path, name: &str, stored: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    let shape = stored.size();
-    if scale.kind() != Kind::Float || scale.size() != shape[..1] {
-        return Err(Error::format(path, format!("tensor `{name}{SCALE_SUFFIX}`: expected f32 of shape {:?}", &shape[..1])));
-    }
-    let column: Vec<i64> = std::iter::once(shape[0]).chain(shape[1..].iter().map(|_| 1)).collect();
-    Ok(stored.f_to_kind(Kind::Float)?.f_mul(&scale.f_reshape(column)?)?.to_device(Device::Cpu))
+/// int8 `[rows, ..]` times f32 `[rows]`.
+fn dequantize(stored: &Tensor, scale: &Tensor) -> Result<Tensor> {
+    let column: Vec<i64> = stored.size().iter().enumerate().map(|(axis, size)| if axis == 0 { *size } else { 1 }).collect();
+    Ok(stored.f_to_kind(Kind::Float)?.f_mul(&scale.f_reshape(column)?)?)
 }
 
 pub(super) fn scale_name(name: &str) -> String {
     format!("{name}{SCALE_SUFFIX}")
 }
 
+/// A shape as libtorch wants it; `None` when its number of elements (empty axes aside) is beyond i64.
+fn sizes(shape: &[usize]) -> Option<Vec<i64>> {
+    shape.iter().try_fold(1_i64, |all, size| all.checked_mul(i64::try_from((*size).max(1)).ok()?))?;
+    shape.iter().map(|size| i64::try_from(*size).ok()).collect()
+}
+
+/// Which shard holds which tensor.
 #[derive(serde::Deserialize)]
 struct Index {
+    #[serde(skip)]
+    path: PathBuf,
     weight_map: BTreeMap<String, String>,
 }
 
-fn shard_paths(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+impl Index {
+    fn find(checkpoint: &Path) -> Result<Option<Self>> {
+        let path = checkpoint.join("model.safetensors.index.json");
+        if !checkpoint.is_dir() || !path.is_file() {
+            return Ok(None);
+        }
+        let index: Self = read_json(&path)?;
+        Ok(Some(Self { path, ..index }))
     }
-    let index = path.join("model.safetensors.index.json");
-    if !index.is_file() {
-        return Ok(vec![path.join("model.safetensors")]);
+
+    /// Paths of the shards, which must lie beside the index.
+    fn shards(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let mut names: Vec<&String> = self.weight_map.values().collect();
+        names.sort();
+        names.dedup();
+        let is_plain = |name: &str| {
+            let mut parts = Path::new(name).components();
+            matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None) if part == name)
+        };
+        if let Some(name) = names.iter().find(|name| !is_plain(name)) {
+            return Err(Error::format(&self.path, format!("shard `{name}` is not a plain file name")));
+        }
+        Ok(names.iter().map(|name| folder.join(name)).collect())
     }
-    let mut names: Vec<String> = read_json::<Index>(&index)?.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    if let Some(name) = names.iter().find(|name| Path::new(name).components().count() != 1) {
-        return Err(Error::format(index, format!("shard `{name}` is not a plain file name")));
+
+    fn check(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let is_there = |name: &str, file: &str| {
+            let in_file = |shard: &&Shard| shard.path.file_name().is_some_and(|f| f == file);
+            checkpoint.shards.iter().find(in_file).is_some_and(|shard| shard.metadata.info(name).is_some())
+        };
+        match self.weight_map.iter().find(|(name, file)| !is_there(name, file)) {
+            None => Ok(()),
+            Some((name, file)) => Err(Error::format(&self.path, format!("tensor `{name}` is not in `{file}`"))),
+        }
     }
-    Ok(names.iter().map(|name| path.join(name)).collect())
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

@@ -24,8 +24,11 @@ pub struct KeyMap {
 }
 
 impl KeyMap {
-    /// Replaces every occurrence of `from`.
+    /// Replaces every occurrence of `from` (nothing where `from` is empty).
     pub fn replace(mut self, from: &str, to: &str) -> Self {
+        if from.is_empty() {
+            return self;
+        }
         self.rules.push(Rule::Replace(from.to_owned(), to.to_owned()));
         self
     }
@@ -42,8 +45,14 @@ impl KeyMap {
         self
     }
 
-    /// Model name to file name.
+    /// Model name to file name. Where several names become the same one, the last of them is kept (loading reports that
+    /// instead).
     pub fn apply(&self, names: impl IntoIterator<Item = String>) -> BTreeMap<String, String> {
+        self.pairs(names).into_iter().collect()
+    }
+
+    /// Pairs of model name and file name.
+    pub(super) fn pairs(&self, names: impl IntoIterator<Item = String>) -> Vec<(String, String)> {
         names.into_iter().filter_map(|name| Some((self.rename(&name)?, name))).collect()
     }
 

@@ -25,7 +25,7 @@ pub enum MelNorm {
     Slaney,
 }
 
-/// A bank of triangular mel filters.
+/// A bank of triangular mel filters. Filters narrower than the spacing of the spectrum may miss every bin and be zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MelConfig {
     /// Samples per second.
@@ -55,11 +55,17 @@ impl MelBank {
     /// Computes the weights in f64.
     ///
     /// # Errors
-    /// [`Error::Config`] when the edges are not increasing or there is no band.
+    /// [`Error::Config`] when there is no band, or the edges do not rise within 0 and half the sample rate.
     pub fn new(config: &MelConfig) -> Result<Self> {
         let c = config;
-        if c.bands == 0 || c.n_fft == 0 || !(c.min_hz >= 0.0 && c.max_hz > c.min_hz) {
-            let reason = format!("expected bands > 0 and 0 <= min < max, got {} bands in {}..{} Hz", c.bands, c.min_hz, c.max_hz);
+        let nyquist = f64::from(c.sample_rate_hz) / 2.0;
+        if c.bands == 0 || c.n_fft == 0 {
+            let reason = format!("expected positive bands and n_fft, got {} and {}", c.bands, c.n_fft);
+            return Err(Error::config("mel", reason));
+        }
+        let is_ordered = c.min_hz >= 0.0 && c.min_hz < c.max_hz && c.max_hz <= nyquist;
+        if !is_ordered {
+            let reason = format!("expected 0 <= min < max <= {nyquist} Hz, got {}..{}", c.min_hz, c.max_hz);
             return Err(Error::config("mel", reason));
         }
         let (low, high) = (hz_to_mel(c.min_hz, c.scale), hz_to_mel(c.max_hz, c.scale));
@@ -109,9 +115,9 @@ fn mel_to_hz(mel: f64, scale: MelScale) -> f64 {
     }
 }
 
-/// Weights `[bands, n_fft / 2 + 1]` of bands that are equally wide in pitch: band i is centred on
-/// `min_hz * 2^(i / bands_per_octave)`, a raised cosine two bands wide in log-frequency, never narrower than
-/// the spectrum resolves, and sums to 1 (a weighted mean of the bins, so that white noise is flat).
+/// Weights `[bands, n_fft / 2 + 1]` of bands that are equally wide in pitch: band i is a raised cosine centred on
+/// `min_hz * 2^(i / bands_per_octave)` that falls to zero, in hertz to both sides, at the distance of the next band's centre,
+/// but at one bin's at least. It sums to 1 (a weighted mean of the bins, so that white noise is flat). Our choice.
 ///
 /// # Errors
 /// [`Error::Config`] when a band lies beyond the Nyquist frequency or `min_hz` is not positive.
@@ -122,7 +128,7 @@ pub fn log_frequency_bank(
     bands_per_octave: usize,
     bands: usize,
 ) -> Result<Array2<f32>> {
-    if !(min_hz > 0.0) || bands_per_octave == 0 || bands == 0 || n_fft == 0 {
+    if min_hz.is_nan() || min_hz <= 0.0 || bands_per_octave == 0 || bands == 0 || n_fft == 0 {
         return Err(Error::config("log_frequency", "expected positive min_hz, bands_per_octave, bands and n_fft"));
     }
     let center = |band: f64| min_hz * 2_f64.powf(band / bands_per_octave as f64);

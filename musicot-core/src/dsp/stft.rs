@@ -16,6 +16,21 @@ pub enum Padding {
 }
 
 /// A transform with a periodic Hann window as wide as the transform. Outside the signal there is silence.
+///
+/// With `hop <= n_fft / 2` the inverse of the forward transform is the signal again, to rounding.
+///
+/// ```
+/// # fn main() -> musicot_core::Result<()> {
+/// use musicot_core::{dsp::{Padding, Stft}, tch::{Device, Kind, Tensor}};
+/// let stft = Stft::new(1024, 256, Padding::Same, Device::Cpu)?;
+/// let samples = Tensor::ones([1, 4096], (Kind::Float, Device::Cpu));
+/// let spectrum = stft.forward(&samples)?;
+/// assert_eq!(spectrum.size(), [1, 513, 16]);
+/// let difference = stft.inverse(&spectrum)? - samples;
+/// assert!(difference.abs().max().double_value(&[]) < 1e-5);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stft {
     n_fft: i64,
@@ -61,8 +76,8 @@ impl Stft {
     /// [`Error::Shape`] for another number of axes.
     pub fn forward(&self, samples: &Tensor) -> Result<Tensor> {
         crate::shape::expect("samples", samples, &[crate::shape::ANY, crate::shape::ANY])?;
-        let edge = self.edge();
-        let padded = samples.f_constant_pad_nd([edge, edge])?;
+        let (before, after) = self.edges();
+        let padded = samples.f_constant_pad_nd([before, after])?;
         if padded.size()[1] < self.n_fft {
             let (batch, options) = (samples.size()[0], (Kind::ComplexFloat, samples.device()));
             return Ok(Tensor::f_zeros([batch, self.bins(), 0], options)?);
@@ -84,10 +99,10 @@ impl Stft {
         let pieces = spectrum.f_fft_irfft(self.n_fft, 1, "backward")?.f_mul(&self.window.f_unsqueeze(-1)?)?;
         let weights = self.window.f_square()?.f_reshape([1, -1, 1])?.f_expand([1, self.n_fft, frames], false)?;
         let (sum, envelope) = (self.overlap_add(&pieces, frames)?, self.overlap_add(&weights, frames)?);
-        let edge = self.edge();
-        let length = sum.size()[1] - 2 * edge;
-        let envelope = envelope.f_narrow(1, edge, length)?.f_clamp_min(1e-8)?;
-        Ok(sum.f_narrow(1, edge, length)?.f_div(&envelope)?)
+        let (before, after) = self.edges();
+        let length = sum.size()[1] - before - after;
+        let envelope = envelope.f_narrow(1, before, length)?.f_clamp_min(1e-8)?;
+        Ok(sum.f_narrow(1, before, length)?.f_div(&envelope)?)
     }
 
     fn overlap_add(&self, pieces: &Tensor, frames: i64) -> Result<Tensor> {
@@ -97,10 +112,11 @@ impl Stft {
     }
 
     /// Silence added before and after the signal.
-    fn edge(&self) -> i64 {
-        match self.padding {
-            Padding::Center => self.n_fft / 2,
-            Padding::Same => (self.n_fft - self.hop) / 2,
-        }
+    fn edges(&self) -> (i64, i64) {
+        let (before, all) = match self.padding {
+            Padding::Center => (self.n_fft / 2, self.n_fft),
+            Padding::Same => ((self.n_fft - self.hop) / 2, self.n_fft - self.hop),
+        };
+        (before, all - before)
     }
 }

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Linear, RopeTable};
-use crate::{Error, Result, Scope, tensor};
+use crate::{Error, Result, Scope, shape, tensor};
 
 /// Sizes of an [`Attention`].
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,28 @@ pub struct AttentionConfig {
     pub bias: bool,
 }
 
+impl AttentionConfig {
+    /// Widths of all query heads and of all key/value heads.
+    fn validate(&self) -> Result<(i64, i64)> {
+        let sizes = [
+            ("dim", self.dim),
+            ("context_dim", self.context_dim),
+            ("heads", self.heads),
+            ("kv_heads", self.kv_heads),
+            ("head_dim", self.head_dim),
+        ];
+        if let Some((field, size)) = sizes.into_iter().find(|(_, size)| *size <= 0) {
+            return Err(Error::config(field, format!("expected a positive number, got {size}")));
+        }
+        if self.heads % self.kv_heads != 0 {
+            let reason = format!("expected a divisor of heads = {}, got {}", self.heads, self.kv_heads);
+            return Err(Error::config("kv_heads", reason));
+        }
+        let width = |heads: i64| heads.checked_mul(self.head_dim).ok_or_else(|| Error::config("head_dim", "is too large"));
+        Ok((width(self.heads)?, width(self.kv_heads)?))
+    }
+}
+
 /// Projections `q_proj`, `k_proj`, `v_proj`, `o_proj` around scaled dot-product attention.
 #[derive(Debug)]
 pub struct Attention {
@@ -33,19 +55,18 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Makes the projections.
+    ///
     /// # Errors
-    /// [`Error::Config`] when `kv_heads` does not divide `heads`; see [`Scope::param`].
+    /// [`Error::Config`] when a size is not positive or `kv_heads` does not divide `heads`; see [`Scope::param`].
     pub fn new(scope: &Scope, config: AttentionConfig) -> Result<Self> {
         let c = config;
-        if c.kv_heads <= 0 || c.heads <= 0 || c.heads % c.kv_heads != 0 {
-            let reason = format!("expected a divisor of heads = {}, got {}", c.heads, c.kv_heads);
-            return Err(Error::config("kv_heads", reason));
-        }
+        let (queries, keys) = c.validate()?;
         Ok(Self {
-            query: Linear::new(&scope.sub("q_proj"), c.dim, c.heads * c.head_dim, c.bias)?,
-            key: Linear::new(&scope.sub("k_proj"), c.context_dim, c.kv_heads * c.head_dim, c.bias)?,
-            value: Linear::new(&scope.sub("v_proj"), c.context_dim, c.kv_heads * c.head_dim, c.bias)?,
-            output: Linear::new(&scope.sub("o_proj"), c.heads * c.head_dim, c.dim, c.bias)?,
+            query: Linear::new(&scope.sub("q_proj"), c.dim, queries, c.bias)?,
+            key: Linear::new(&scope.sub("k_proj"), c.context_dim, keys, c.bias)?,
+            value: Linear::new(&scope.sub("v_proj"), c.context_dim, keys, c.bias)?,
+            output: Linear::new(&scope.sub("o_proj"), queries, c.dim, c.bias)?,
             config,
         })
     }
@@ -54,7 +75,8 @@ impl Attention {
     /// `mask` (bool, true = may attend) broadcasts to `[batch, heads, seq, cached + seq]`.
     ///
     /// # Errors
-    /// [`Error::Input`] when the cache is full; libtorch refuses shapes that do not match.
+    /// [`Error::Input`] when the cache is full, [`Error::Shape`] when it was made for another batch or model; libtorch refuses other
+    /// shapes that do not match.
     pub fn self_attend(
         &self,
         x: &Tensor,
@@ -153,10 +175,11 @@ impl KvCache {
     /// # Errors
     /// [`Error::Input`] when the range is not held.
     pub fn forget(&mut self, start: i64, count: i64) -> Result<()> {
-        let rest = self.len - start - count;
-        if start < 0 || count < 0 || rest < 0 {
-            return Err(Error::input("cache", format!("cannot forget {start}..{} of {}", start + count, self.len)));
+        if start < 0 || start > self.len || count < 0 || count > self.len - start {
+            let reason = format!("cannot forget {count} positions from {start} of {}", self.len);
+            return Err(Error::input("cache", reason));
         }
+        let rest = self.len - start - count;
         for buffer in [&self.key, &self.value] {
             // Copied first: the two ranges overlap.
             let moved = tensor::copy(&buffer.f_narrow(2, start + count, rest)?)?;
@@ -168,13 +191,17 @@ impl KvCache {
 
     /// Adds `[batch, kv_heads, new, head_dim]` and returns all keys and values held.
     fn append(&mut self, key: &Tensor, value: &Tensor) -> Result<(Tensor, Tensor)> {
-        let new = key.size()[2];
-        if self.len + new > self.capacity() {
-            let reason = format!("{} positions do not fit, {} of {} are used", new, self.len, self.capacity());
+        let (batch, heads, capacity, dim) = self.key.size4()?;
+        shape::expect("keys for the cache", key, &[batch, heads, shape::ANY, dim])?;
+        shape::expect("values for the cache", value, &key.size())?;
+        let new = key.size4()?.2;
+        if new > capacity - self.len {
+            let reason = format!("{new} positions do not fit, {} of {capacity} are used", self.len);
             return Err(Error::input("cache", reason));
         }
-        self.key.f_narrow(2, self.len, new)?.f_copy_(key)?;
-        self.value.f_narrow(2, self.len, new)?.f_copy_(value)?;
+        // Detached: the cache outlives the step's graph and is for inference.
+        self.key.f_narrow(2, self.len, new)?.f_copy_(&key.f_detach()?)?;
+        self.value.f_narrow(2, self.len, new)?.f_copy_(&value.f_detach()?)?;
         self.len += new;
         Ok((self.key.f_narrow(2, 0, self.len)?, self.value.f_narrow(2, 0, self.len)?))
     }

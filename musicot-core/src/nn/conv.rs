@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use crate::{Init, Result, Scope};
+use crate::{Error, Init, Result, Scope};
 
 /// How the weight of a convolution is parametrised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +58,32 @@ impl Conv1dConfig {
     pub fn depthwise(channels: i64, kernel: i64) -> Self {
         Self { groups: channels, ..Self::same(channels, channels, kernel) }
     }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [
+            ("inputs", self.inputs),
+            ("outputs", self.outputs),
+            ("kernel", self.kernel),
+            ("stride", self.stride),
+            ("dilation", self.dilation),
+            ("groups", self.groups),
+        ];
+        if let Some((field, size)) = sizes.into_iter().find(|(_, size)| *size <= 0) {
+            return Err(Error::config(field, format!("expected a positive number, got {size}")));
+        }
+        if self.padding < 0 {
+            return Err(Error::config("padding", format!("expected at least 0, got {}", self.padding)));
+        }
+        if self.inputs % self.groups != 0 || self.outputs % self.groups != 0 {
+            let reason = format!("expected a divisor of {} and {}, got {}", self.inputs, self.outputs, self.groups);
+            return Err(Error::config("groups", reason));
+        }
+        Ok(())
+    }
 }
 
 /// Convolution over the last axis.
@@ -78,11 +104,13 @@ impl Conv1d {
     /// Parameters `weight [outputs, inputs / groups, kernel]` (or `weight_g`, `weight_v`) and `bias [outputs]`.
     ///
     /// # Errors
-    /// See [`Scope::param`].
+    /// [`Error::Config`] when a size is not positive, the padding is negative, or `groups` does not divide the channels; see
+    /// [`Scope::param`].
     pub fn new(scope: &Scope, config: Conv1dConfig) -> Result<Self> {
-        let per_group = config.inputs / config.groups.max(1);
+        config.validate()?;
+        let per_group = config.inputs / config.groups;
         let shape = [config.outputs, per_group, config.kernel];
-        let init = Init::fan_in(per_group * config.kernel);
+        let init = Init::fan_in(per_group.saturating_mul(config.kernel));
         let weight = match config.weight_norm {
             WeightNorm::None => Weight::Plain(scope.param("weight", &shape, init)?),
             WeightNorm::GV => Weight::Normed {

@@ -1,6 +1,6 @@
 //! Affine maps and embedding tables.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::{Init, Result, Scope, shape};
 
@@ -67,10 +67,18 @@ impl Embedding {
     /// Ids `[..]` (i64, below `count`) to vectors `[.., dim]`.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] for an id out of range, which libtorch would otherwise only notice on the CPU.
+    /// [`crate::Error::Input`] for an id out of range or elements that are not i64.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        shape::expect_ids("embedding ids", ids, self.weight.size()[0])?;
-        Ok(Tensor::f_embedding(&self.weight, ids, -1, false, false)?)
+        shape::expect_kind("embedding ids", ids, Kind::Int64)?;
+        let check = || shape::expect_ids("embedding ids", ids, self.weight.size().first().copied().unwrap_or(0));
+        // The CPU kernel checks each id by itself; on other devices one that is out of range would end the process.
+        if ids.device() != Device::Cpu {
+            check()?;
+        }
+        Tensor::f_embedding(&self.weight, ids, -1, false, false).or_else(|e| {
+            check()?;
+            Err(e.into())
+        })
     }
 
     /// The table `[count, dim]`.

@@ -48,21 +48,29 @@ impl Rope {
     /// The table for positions `start..start + count`.
     ///
     /// # Errors
-    /// libtorch could not allocate.
+    /// libtorch refuses a negative count.
     pub fn range(&self, start: i64, count: i64) -> Result<RopeTable> {
         let device = self.inverse_frequencies.device();
-        self.table(&Tensor::f_arange_start(start, start + count, (Kind::Int64, device))?)
+        self.table(&Tensor::f_arange_start(start, start.saturating_add(count), (Kind::Int64, device))?)
     }
 }
 
 impl RopeTable {
-    /// Rotates `[batch, heads, positions, head_dim]`; dims beyond the table's pass unchanged.
+    /// Rotates `[.., positions, head_dim]` (`[batch, heads, positions, head_dim]` in attention); dims beyond the table's pass unchanged.
     ///
     /// # Errors
-    /// libtorch refuses another number of positions.
+    /// [`Error::Shape`] for another number of positions or narrower heads.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let dims = self.cos.size()[1];
-        let rest = x.size().last().copied().unwrap_or(0) - dims;
+        let (positions, dims) = self.cos.size2()?;
+        let size = x.size();
+        let width = match size.as_slice() {
+            [.., length, width] if *length == positions && *width >= dims => *width,
+            _ => {
+                let expected = format!("[.., {positions} positions, at least {dims}]");
+                return Err(Error::Shape { what: "rotated heads".to_owned(), expected, actual: size });
+            }
+        };
+        let rest = width - dims;
         let (cos, sin) = (self.cos.f_to_kind(x.kind())?, self.sin.f_to_kind(x.kind())?);
         let rotated = x.f_narrow(-1, 0, dims)?;
         let low = rotated.f_narrow(-1, 0, dims / 2)?;

@@ -14,6 +14,9 @@ use crate::{CounterRng, Error, Result};
 /// Steps in a row whose gradient was not finite before the run is given up.
 const PATIENCE: u32 = 10;
 
+/// Start of the names of validation figures.
+const VALID: &str = "valid_";
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
@@ -21,14 +24,15 @@ pub struct Summary {
     pub steps_done: u64,
     /// Whether all steps are done.
     pub finished: bool,
-    /// Mean loss of the last step.
+    /// Mean loss of the last step; NaN when this call did none of an unfinished run.
     pub last_loss: f64,
     /// Figures of the last validation.
     pub validation: Vec<(String, f64)>,
 }
 
 /// Trains until all steps are done or the observer stops, continuing from the newest checkpoint of the run directory.
-/// At the end of a finished run the task's weights are the moving average, where one is kept.
+/// Of a finished run, also when it was finished before the call, the task's weights are the moving average, where one is kept;
+/// checkpoints hold both. With the feature `plot`, `metrics.svg` and `metrics.png` are drawn at the end.
 ///
 /// # Errors
 /// [`Error::Config`] for settings out of range; [`Error::Input`] when gradients stay non-finite; what the task raises.
@@ -43,19 +47,21 @@ pub fn fit(
         return Err(Error::config("precision", "bf16 needs a CUDA device; use f32 here"));
     }
     let mut optimizer = AdamW::new(task.params(), config.ema_decay > 0.0)?;
-    let first = resume(task, &optimizer, run)?;
-    let mut summary = Summary { steps_done: first, finished: first >= config.steps, last_loss: f64::NAN, validation: Vec::new() };
-    let started = Instant::now();
+    let (first, last_line) = resume(task, &optimizer, run)?;
+    let mut summary = summary_of(first, config, last_line.as_ref());
+    let clock = Clock::after(last_line.as_ref());
     let mut bad_steps = 0;
     for step in first..config.steps {
         let report = train_step(task, &mut optimizer, config, step)?;
         bad_steps = if report.gradient_norm.is_finite() { 0 } else { bad_steps + 1 };
         if bad_steps > PATIENCE {
-            return Err(Error::input("training", format!("gradients are not finite since step {}", step - u64::from(PATIENCE))));
+            let reason = format!("gradients are not finite since step {}", step - u64::from(PATIENCE));
+            return Err(Error::input("training", reason));
         }
-        let report = finish_step(task, &mut optimizer, config, report, &mut summary)?;
-        if report.step % config.log_every == 0 || summary.finished {
-            run.log(&to_json(&report, started))?;
+        let is_validation = is_validation(config, report.step);
+        let report = finish_step(task, &mut optimizer, is_validation, report, &mut summary)?;
+        if is_validation || report.step % config.log_every == 0 {
+            run.log(&to_json(&report, clock.secs()))?;
         }
         let goes_on = observer.on_step(&report);
         if report.step % config.checkpoint_every == 0 || summary.finished || !goes_on {
@@ -68,7 +74,45 @@ pub fn fit(
     if summary.finished {
         optimizer.swap_ema()?;
     }
+    #[cfg(feature = "plot")]
+    if run.metrics_path().is_file() {
+        super::plot_metrics(run.path())?;
+    }
     Ok(summary)
+}
+
+/// Training time, that of earlier processes included.
+struct Clock {
+    earlier_secs: f64,
+    started: Instant,
+}
+
+impl Clock {
+    fn after(last_line: Option<&Value>) -> Self {
+        let earlier_secs = last_line.and_then(|line| line["secs"].as_f64()).unwrap_or(0.0);
+        Self { earlier_secs, started: Instant::now() }
+    }
+
+    fn secs(&self) -> f64 {
+        self.earlier_secs + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// What is known before the first step of this process: of a run that is finished already, its last line.
+fn summary_of(first: u64, config: &TrainConfig, last_line: Option<&Value>) -> Summary {
+    let finished = first >= config.steps;
+    let line = last_line.and_then(Value::as_object).filter(|_| finished);
+    let figure = |(name, value): (&String, &Value)| Some((name.strip_prefix(VALID)?.to_owned(), value.as_f64()?));
+    Summary {
+        steps_done: first,
+        finished,
+        last_loss: line.and_then(|l| l.get("loss")?.as_f64()).unwrap_or(f64::NAN),
+        validation: line.into_iter().flatten().filter_map(figure).collect(),
+    }
+}
+
+fn is_validation(config: &TrainConfig, steps_done: u64) -> bool {
+    steps_done == config.steps || (config.validate_every > 0 && steps_done.is_multiple_of(config.validate_every))
 }
 
 fn train_step(task: &mut dyn Task, optimizer: &mut AdamW, config: &TrainConfig, step: u64) -> Result<StepReport> {
@@ -83,36 +127,51 @@ fn train_step(task: &mut dyn Task, optimizer: &mut AdamW, config: &TrainConfig, 
         };
         outcome.loss.f_backward()?;
         loss += outcome.loss.f_double_value(&[])? / f64::from(config.accumulate);
-        metrics = outcome.metrics;
+        metrics.extend(outcome.metrics);
     }
     let gradient_norm = optimizer.step(config, step)?;
-    task.after_step(&Position { step, micro: 0, accumulate: config.accumulate, rng })?;
+    if gradient_norm.is_finite() {
+        task.after_step(&Position { step, micro: 0, accumulate: config.accumulate, rng })?;
+    }
     Ok(StepReport {
         step: step + 1,
         steps: config.steps,
         loss,
         learning_rate: config.learning_rate_at(step),
         gradient_norm,
-        metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        metrics: means(metrics),
     })
+}
+
+/// The mean of each figure over the micro-batches that gave it, in order of first appearance.
+fn means(figures: Vec<(&'static str, f64)>) -> Vec<(String, f64)> {
+    let mut sums: Vec<(&str, f64, f64)> = Vec::new();
+    for (name, value) in figures {
+        match sums.iter_mut().find(|sum| sum.0 == name) {
+            Some(sum) => *sum = (name, sum.1 + value, sum.2 + 1.0),
+            None => sums.push((name, value, 1.0)),
+        }
+    }
+    sums.into_iter().map(|(name, sum, count)| (name.to_owned(), sum / count)).collect()
 }
 
 /// Validates where it is due, with the averaged weights.
 fn finish_step(
     task: &mut dyn Task,
     optimizer: &mut AdamW,
-    config: &TrainConfig,
+    is_validation: bool,
     mut report: StepReport,
     summary: &mut Summary,
 ) -> Result<StepReport> {
     summary.steps_done = report.step;
     summary.last_loss = report.loss;
-    summary.finished = report.step == config.steps;
-    if summary.finished || (config.validate_every > 0 && report.step % config.validate_every == 0) {
+    summary.finished = report.step == report.steps;
+    if is_validation {
         optimizer.swap_ema()?;
-        summary.validation = tch::no_grad(|| task.validate())?;
+        let figures = tch::no_grad(|| task.validate());
         optimizer.swap_ema()?;
-        report.metrics.extend(summary.validation.iter().map(|(name, v)| (format!("valid_{name}"), *v)));
+        summary.validation = figures?;
+        report.metrics.extend(summary.validation.iter().map(|(name, v)| (format!("{VALID}{name}"), *v)));
     }
     Ok(report)
 }
@@ -124,28 +183,29 @@ fn save(task: &dyn Task, optimizer: &AdamW, run: &RunDir, steps_done: u64) -> Re
     run.complete(steps_done)
 }
 
-fn resume(task: &dyn Task, optimizer: &AdamW, run: &RunDir) -> Result<u64> {
-    let Some((steps_done, folder)) = run.latest()? else {
-        run.trim_metrics(0)?;
-        return Ok(0);
-    };
-    task.params().load_file(folder.join("params.safetensors"))?;
-    restore(&folder.join("optimizer.safetensors"), optimizer)?;
+/// Steps done before, and the last line of their metrics.
+fn resume(task: &dyn Task, optimizer: &AdamW, run: &RunDir) -> Result<(u64, Option<Value>)> {
+    let (steps_done, folder) = run.latest()?.unzip();
+    if let Some(folder) = folder {
+        task.params().load_file(folder.join("params.safetensors"))?;
+        restore(&folder.join("optimizer.safetensors"), optimizer)?;
+    }
+    let steps_done = steps_done.unwrap_or(0);
     run.trim_metrics(steps_done)?;
-    Ok(steps_done)
+    Ok((steps_done, run.last_metrics()?))
 }
 
 fn restore(path: &Path, optimizer: &AdamW) -> Result<()> {
     checkpoint::fill(&Checkpoint::open(path)?, &LoadOptions::default(), &optimizer.state())
 }
 
-fn to_json(report: &StepReport, started: Instant) -> Value {
+fn to_json(report: &StepReport, secs: f64) -> Value {
     let mut line = json!({
         "step": report.step,
         "loss": report.loss,
         "learning_rate": report.learning_rate,
         "gradient_norm": report.gradient_norm,
-        "secs": started.elapsed().as_secs_f64(),
+        "secs": secs,
     });
     for (name, value) in &report.metrics {
         line[name] = json!(value);

@@ -8,6 +8,9 @@ use tch::{Kind, Tensor};
 use super::TrainConfig;
 use crate::{Error, ParamStore, Result, tensor};
 
+/// Keeps the step finite where a gradient has always been zero (the value of the paper).
+const EPSILON: f64 = 1e-8;
+
 /// The optimiser and the moving average of the weights.
 pub struct AdamW {
     names: Vec<String>,
@@ -30,8 +33,8 @@ impl AdamW {
         if named.is_empty() {
             return Err(Error::input("model", "has no trainable parameters"));
         }
-        named.sort_by_key(|(_, tensor)| tensor.dim() < 2);
-        let decayed = named.iter().filter(|(_, t)| t.dim() >= 2).map(|(_, t)| t.numel() as i64).sum();
+        named.sort_by_key(|(_, tensor)| !is_matrix(tensor));
+        let decayed = named.iter().filter(|(_, t)| is_matrix(t)).map(|(_, t)| t.numel() as i64).sum();
         let (names, mut params): (Vec<_>, Vec<_>) = named.into_iter().unzip();
         let weights = flatten(&params)?;
         let mut offset = 0;
@@ -50,8 +53,8 @@ impl AdamW {
         self.params.iter_mut().for_each(Tensor::zero_grad);
     }
 
-    /// One update from the accumulated gradients, divided by `config.accumulate`. Returns the gradient's norm before clipping; when it is not
-    /// finite, nothing is changed.
+    /// One update from the accumulated gradients, divided by `config.accumulate`; `step` counts from 0. Returns the gradient's
+    /// norm before clipping; when it is not finite, nothing is changed.
     ///
     /// # Errors
     /// libtorch could not allocate.
@@ -80,7 +83,7 @@ impl AdamW {
         let correction = (1.0 - config.beta1.powf(count), 1.0 - config.beta2.powf(count));
         let _ = self.mean.f_lerp_(gradient, 1.0 - config.beta1)?;
         let _ = self.square.f_lerp_(&gradient.f_square()?, 1.0 - config.beta2)?;
-        let scale = self.square.f_div_scalar(correction.1)?.f_sqrt()?.f_add_scalar(1e-8)?;
+        let scale = self.square.f_div_scalar(correction.1)?.f_sqrt()?.f_add_scalar(EPSILON)?;
         let change = self.mean.f_div(&scale)?.f_mul_scalar(rate / correction.0)?;
         let _ = self.weights.f_narrow(0, 0, self.decayed)?.f_mul_scalar_(1.0 - rate * config.weight_decay)?;
         let _ = self.weights.f_sub_(&change)?;
@@ -116,6 +119,11 @@ impl AdamW {
     pub fn names(&self) -> &[String] {
         &self.names
     }
+}
+
+/// Whether there is more than one value per row; a weight-normed convolution's gains `[outputs, 1, 1]` are a vector.
+fn is_matrix(tensor: &Tensor) -> bool {
+    tensor.size().first().is_some_and(|rows| tensor.numel() as i64 > *rows)
 }
 
 fn flatten(tensors: &[Tensor]) -> Result<Tensor> {

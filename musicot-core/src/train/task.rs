@@ -25,18 +25,22 @@ impl Position {
     }
 
     /// The indices of this micro-batch's items in `0..len`: each epoch is another permutation, no item repeats within one.
+    /// Empty where `len` is 0.
     pub fn items(&self, batch: usize, len: usize) -> Vec<usize> {
+        if len == 0 {
+            return Vec::new();
+        }
+        let len = len as u64;
         let first = self.index() * batch as u64;
-        let mut epoch = u64::MAX;
+        let mut epoch = None;
         let mut order = Vec::new();
         (first..first + batch as u64)
-            .map(|draw| {
-                let now = draw / len.max(1) as u64;
-                if now != epoch {
-                    epoch = now;
-                    order = self.rng.stage("order").permutation(epoch, len);
+            .filter_map(|draw| {
+                if epoch != Some(draw / len) {
+                    epoch = Some(draw / len);
+                    order = self.rng.stage("order").permutation(draw / len, len as usize);
                 }
-                order.get((draw % len.max(1) as u64) as usize).copied().unwrap_or(0)
+                order.get((draw % len) as usize).copied()
             })
             .collect()
     }
@@ -47,7 +51,7 @@ impl Position {
 pub struct StepLoss {
     /// Scalar that is differentiated.
     pub loss: Tensor,
-    /// Further figures by name.
+    /// Further figures by name; means over a step's micro-batches are logged.
     pub metrics: Vec<(&'static str, f64)>,
 }
 
@@ -68,7 +72,7 @@ pub trait Task {
     /// Whatever the model or the data raise; training stops with it.
     fn loss(&mut self, at: &Position) -> Result<StepLoss>;
 
-    /// Called after each optimiser step, for updates without gradients (EMA codebooks).
+    /// Called after each optimiser step (not where the gradient was not finite and the step left out), for updates without gradients (EMA codebooks).
     ///
     /// # Errors
     /// Whatever the update raises; training stops with it.
@@ -82,5 +86,43 @@ pub trait Task {
     /// Whatever the model or the data raise; training stops with it.
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
         Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_epoch_is_another_permutation(
+            batch in 1_usize..7, len in 1_usize..40, accumulate in 1_u32..4, seed in 0_u64..100,
+        ) {
+            let rng = CounterRng::new(seed).stage("train");
+            let micros = (3 * len).div_ceil(batch) as u64;
+            let mut draws = Vec::new();
+            for index in 0..micros {
+                let micro = (index % u64::from(accumulate)) as u32;
+                let at = Position { step: index / u64::from(accumulate), micro, accumulate, rng };
+                prop_assert_eq!(at.index(), index);
+                draws.extend(at.items(batch, len));
+            }
+            for epoch in draws.chunks_exact(len) {
+                let mut sorted = epoch.to_vec();
+                sorted.sort_unstable();
+                prop_assert_eq!(sorted, (0..len).collect::<Vec<_>>());
+            }
+            // Twenty items come in the same order twice with a probability below 1e-18.
+            prop_assert!(len < 20 || draws[..len] != draws[len..2 * len]);
+        }
+    }
+
+    #[test]
+    fn no_items_of_nothing() {
+        let at = Position { step: 3, micro: 0, accumulate: 1, rng: CounterRng::new(0) };
+        assert!(at.items(4, 0).is_empty());
+        assert!(at.items(0, 4).is_empty());
     }
 }
