@@ -48,7 +48,7 @@ impl Order {
             expected: format!("[a multiple of {levels}]"),
             actual: vec![sequence.len() as i64],
         };
-        if sequence.len() % levels != 0 {
+        if !sequence.len().is_multiple_of(levels) {
             return Err(wrong_length());
         }
         let shape = (sequence.len() / levels, levels).set_f(self == Self::LevelMajor);

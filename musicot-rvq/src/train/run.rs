@@ -84,11 +84,11 @@ impl<'a> Fit<'a> {
         for step in first..self.config.steps {
             let report = self.step(step, &mut summary)?;
             let is_last = report.step == self.config.steps;
-            if report.step % self.config.log_every == 0 || is_last {
+            if report.step.is_multiple_of(self.config.log_every) || is_last {
                 self.log(run, &report)?;
             }
             let goes_on = observer.on_step(&report);
-            if report.step % self.config.checkpoint_every == 0 || is_last || !goes_on {
+            if report.step.is_multiple_of(self.config.checkpoint_every) || is_last || !goes_on {
                 self.save(run, report.step)?;
             }
             if !goes_on && !is_last {
@@ -115,7 +115,8 @@ impl<'a> Fit<'a> {
         let revived = self.learner.update(&at)?;
         let mut metrics = vec![("revived".to_owned(), revived as f64)];
         (summary.steps_done, summary.last_loss) = (step + 1, loss);
-        if self.config.validate_every > 0 && (step + 1) % self.config.validate_every == 0 {
+        // Never a multiple of 0.
+        if (step + 1).is_multiple_of(self.config.validate_every) {
             summary.validation = self.validate()?;
             metrics.extend(summary.validation.iter().map(|(name, value)| (format!("valid_{name}"), *value)));
         }
