@@ -3,6 +3,7 @@
 //! The "model" below is a dozen lines that favour a phrase; put yours in its place.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use musicot::rvq::tch::{Device, Kind, Tensor};
 use musicot::rvq::{Order, RvqConfig, RvqModel, VectorQuantizer};
@@ -28,14 +29,24 @@ const TOKENS: i64 = 64;
 fn model(history: &[i64]) -> Tensor {
     let conditional = Tensor::zeros([CODES + TOKENS], (Kind::Float, Device::Cpu));
     let unconditional = conditional.copy();
-    let favourite = history.iter().sum::<i64>() * 7 % 16;
+    let favourite = (history.iter().sum::<i64>() * 7 + history.len() as i64 * 5) % 16;
     let _ = conditional.narrow(0, favourite, 4).fill_(3.0);
     let _ = conditional.narrow(0, CODES + favourite, 4).fill_(3.0);
     Tensor::stack(&[conditional, unconditional], 0)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut seed, mut windows, mut tokens, mut policy) = (7, 3, 16, PhasePolicy::paper());
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sample_own_lm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let (mut seed, mut windows, mut tokens, mut policy) = (7, 3_u16, 16_u16, PhasePolicy::paper());
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         use lexopt::{Arg::*, ValueExt};
@@ -49,10 +60,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    let codes = usize::from(windows) * LEVELS;
     let song = CounterRng::new(seed).item(0);
     let mut history = Vec::new();
     for (phase, count, range) in
-        [(Phase::Thoughts, windows * LEVELS, 0..CODES), (Phase::Audio, tokens, CODES..CODES + TOKENS)]
+        [(Phase::Thoughts, codes, 0..CODES), (Phase::Audio, usize::from(tokens), CODES..CODES + TOKENS)]
     {
         let settings = policy.get(phase);
         let (guidance, sampler) = (Guidance::new(settings.guidance), Sampler::new(&settings.sampling)?);
@@ -66,11 +78,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What a trained quantiser would read from its directory: `RvqModel::load("models/mini/rvq", device)`.
     let config = RvqConfig { dim: 8, levels: LEVELS, codebook_size: CODES as usize, ..Default::default() };
     let rvq = RvqModel::new(&config, Device::Cpu, 0)?;
-    let plan = Order::TimeMajor.unflatten(&history[..windows * LEVELS], LEVELS)?;
+    let plan = Order::TimeMajor.unflatten(&history[..codes], LEVELS)?;
     for (window, codes) in plan.rows().into_iter().enumerate() {
         let vector = rvq.decode(&Tensor::from_slice(&codes.to_vec()))?;
         println!("window {window}: codes {codes}, vector {:.2?}", Vec::<f32>::try_from(vector)?);
     }
-    println!("tokens {:?}", history[windows * LEVELS..].iter().map(|t| t - CODES).collect::<Vec<_>>());
+    println!("tokens {:?}", history[codes..].iter().map(|t| t - CODES).collect::<Vec<_>>());
     Ok(())
 }
