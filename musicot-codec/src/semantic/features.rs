@@ -86,3 +86,11 @@ fn stack(frames: &Tensor, n: i64) -> Result<Tensor> {
     let split = frames.f_reshape([batch, bands, count / n, n])?;
     Ok(split.f_permute([0, 3, 1, 2])?.f_reshape([batch, n * bands, count / n])?)
 }
+
+/// Normalised features back to magnitudes (1 = a full-scale sine), above the floor.
+#[cfg(feature = "train")]
+pub(crate) fn to_linear(features: &Tensor) -> Result<Tensor> {
+    // Nothing is louder than full scale: keeps an untrained network from overflowing.
+    let log = features.f_mul_scalar(SPREAD)?.f_add_scalar(MIDDLE)?.f_clamp_max(0.0)?;
+    Ok(log.f_exp()?.f_sub_scalar(FLOOR)?.f_clamp_min(0.0)?)
+}

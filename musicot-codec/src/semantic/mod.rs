@@ -12,4 +12,6 @@ pub use config::NoteTokenizerConfig;
 pub use features::NoteFeatures;
 pub use model::NoteTokenizer;
 #[cfg(feature = "train")]
-pub(crate) use model::TrainOutput;
+pub(crate) use features::to_linear;
+#[cfg(feature = "train")]
+pub(crate) use model::LEARNER;

@@ -9,7 +9,7 @@ use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{ParamStore, Storage, dsp, tensor};
 use serde::{Deserialize, Serialize};
 
-use super::PcmCache;
+use super::{PcmCache, crops, into_core};
 use crate::spectral::{SpectralCodec, SpectralCodecConfig};
 use crate::{Error, Result};
 
@@ -107,16 +107,8 @@ impl CodecTask {
         Ok(Self { codec, config: config.clone(), pcm, heldout, semitones })
     }
 
-    /// Samples `[batch, crop]` of the given clips, cut at positions `place` in `[0, 1)`.
-    fn crops(&self, pcm: &PcmCache, clips: &[usize], mut place: impl FnMut(usize) -> f64) -> Result<Tensor> {
-        let count = (self.config.crop_latents * self.config.model.hop()) as usize;
-        let mut samples = Vec::with_capacity(count * clips.len());
-        for (slot, clip) in clips.iter().enumerate() {
-            let room = pcm.frames(*clip).saturating_sub(count);
-            samples.extend(pcm.read(*clip, (place(slot) * room as f64) as usize, count)?);
-        }
-        let flat = Tensor::f_from_slice(&samples)?.f_reshape([clips.len() as i64, count as i64])?;
-        Ok(flat.f_to_device(self.codec.params().device())?)
+    fn crop(&self) -> usize {
+        (self.config.crop_latents * self.config.model.hop()) as usize
     }
 
     fn losses(&self, samples: &Tensor, noise: Option<&Tensor>) -> Result<Losses> {
@@ -163,7 +155,8 @@ impl Task for CodecTask {
         let clips = at.items(c.batch, self.pcm.len());
         let mut places = at.rng.stage("crop").at(at.index());
         let outcome = (|| {
-            let samples = self.crops(&self.pcm, &clips, |_| places.uniform_f64())?;
+            let samples = crops(&self.pcm, &clips, self.crop(), || places.uniform_f64())?;
+            let samples = samples.f_to_device(self.codec.params().device())?;
             let shape = [c.batch as i64, c.model.latent_dim, c.crop_latents];
             let noise = at.rng.stage("noise").normal(at.index(), &shape, samples.device())?;
             self.losses(&samples, Some(&noise.f_mul_scalar(c.model.latent_noise)?))
@@ -180,7 +173,11 @@ impl Task for CodecTask {
     fn validate(&mut self) -> musicot_core::Result<Vec<(String, f64)>> {
         let count = self.heldout.len().min(VALIDATION_CROPS);
         let clips: Vec<usize> = (0..count).collect();
-        let losses = (|| self.losses(&self.crops(&self.heldout, &clips, |_| 0.4)?, None))().map_err(into_core)?;
+        let outcome = (|| {
+            let samples = crops(&self.heldout, &clips, self.crop(), || 0.4)?;
+            self.losses(&samples.f_to_device(self.codec.params().device())?, None)
+        })();
+        let losses = outcome.map_err(into_core)?;
         Ok(losses.named()?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
@@ -193,13 +190,5 @@ impl Losses {
             ("convergence", self.convergence.f_double_value(&[])?),
             ("latent", self.latent.f_double_value(&[])?),
         ])
-    }
-}
-
-/// The shared loop speaks the shared error.
-fn into_core(error: Error) -> musicot_core::Error {
-    match error {
-        Error::Core(error) => error,
-        other => musicot_core::Error::input("training data", other.to_string()),
     }
 }
