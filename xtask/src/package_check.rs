@@ -25,22 +25,32 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     let mut count = 0;
     for package in packages.iter().filter(|package| package.is_published()) {
         count += 1;
-        let list = process::capture(process::cargo(ws).args([
-            "package",
-            "--list",
-            "--allow-dirty",
-            "--package",
-            &package.name,
-        ]))?;
-        let files: Vec<&str> = list.lines().collect();
-        let bytes = total_bytes(package.dir(), &files);
-        println!("package-check: {}: {} files, {:.0} kB", package.name, files.len(), bytes as f64 / 1e3);
-        problems.extend(judge(package, &files, bytes));
+        // One package that cannot be listed does not hide what is wrong with the others.
+        match list(ws, package) {
+            Ok(list) => {
+                let files: Vec<&str> = list.lines().collect();
+                let bytes = total_bytes(package.dir(), &files);
+                println!(
+                    "package-check: {}: {} files, {:.0} kB",
+                    package.name,
+                    files.len(),
+                    bytes as f64 / 1e3
+                );
+                problems.extend(judge(package, &files, bytes));
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
     }
     if count == 0 {
         problems.push("no package is published".to_owned());
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Check(problems.join("\n       "))) }
+}
+
+fn list(ws: &Workspace, package: &Package) -> Result<String> {
+    let mut command = process::cargo(ws);
+    command.args(["package", "--list", "--allow-dirty", "--package", &package.name]);
+    process::capture(&mut command)
 }
 
 fn total_bytes(dir: &Path, files: &[&str]) -> u64 {

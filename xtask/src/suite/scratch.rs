@@ -12,17 +12,17 @@ use crate::workspace::{Package, Workspace};
 /// A crate and an expression over its public items that is true.
 const CALLS: [(&str, &str); 9] = [
     ("musicot", "true"),
-    ("musicot-clap", "true"),
-    ("musicot-codec", "true"),
+    ("musicot-clap", "musicot_clap::ClapConfig::mini().validate().is_ok()"),
+    ("musicot-codec", "musicot_codec::SpectralCodecConfig::default().validate().is_ok()"),
     (
         "musicot-core",
         "musicot_core::CounterRng::new(1).normal(0, &[2], musicot_core::tch::Device::Cpu).is_ok()",
     ),
-    ("musicot-diffusion", "true"),
+    ("musicot-diffusion", "musicot_diffusion::DitConfig::full().validate().is_ok()"),
     ("musicot-eval", "true"),
-    ("musicot-lm", "true"),
-    ("musicot-rvq", "true"),
-    ("musicot-sampling", "true"),
+    ("musicot-lm", "musicot_lm::MusicLmConfig::default().validate().is_ok()"),
+    ("musicot-rvq", "musicot_rvq::RvqConfig::default().validate().is_ok()"),
+    ("musicot-sampling", "musicot_sampling::PhasePolicy::paper().validate().is_ok()"),
 ];
 
 /// One check for each published package.
