@@ -21,6 +21,12 @@ pub struct LyricTokenizer {
 }
 
 impl LyricTokenizer {
+    /// A tokenizer made in this run.
+    #[cfg(feature = "train")]
+    pub(crate) fn new(tokenizer: Tokenizer) -> Self {
+        Self { tokenizer, path: PathBuf::from(TOKENIZER_FILE) }
+    }
+
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 
 mod audio;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod thoughts;
 
 use musicot_core::CounterRng;

@@ -139,7 +139,7 @@ impl LayerCache {
         Ok(Self { key: Tensor::f_zeros(shape, options)?, value: Tensor::f_zeros(shape, options)?, unmoved: None })
     }
 
-    /// Moves the keys of the first `prefix` slots by the rotation of `rope` (one position) from where they were first.
+    /// Moves the keys of the first `prefix` slots from where they were first, by the rotation that `rope` holds for each of them.
     pub(super) fn move_prefix(&mut self, prefix: i64, rope: &RopeTable) -> Result<()> {
         let mut slots = self.key.f_narrow(2, 0, prefix)?;
         let unmoved = match &self.unmoved {

@@ -176,9 +176,15 @@ fn read_rope(key: &str, value: Value, own: &mut Map<String, Value>) -> Result<()
     let Value::Object(fields) = value else {
         return if value.is_null() { Ok(()) } else { Err(format!("key `{key}`: expected an object, got {value}")) };
     };
+    // The type first: it explains the other fields.
+    for name in ["rope_type", "type"] {
+        if let Some(found) = fields.get(name) {
+            expect_value(&format!("{key}.{name}"), found, &Value::from("default"))?;
+        }
+    }
     for (name, value) in fields {
         match name.as_str() {
-            "rope_type" | "type" => expect_value(&format!("{key}.{name}"), &value, &Value::from("default"))?,
+            "rope_type" | "type" => {}
             "rope_theta" => drop(own.insert(name, value)),
             _ => return Err(format!("key `{key}.{name}` is not supported")),
         }

@@ -1,13 +1,13 @@
 //! Decoding with a cache of fixed size.
 //!
 //! Positions `0..prefix` stay visible; rolled positions follow in a ring of the window's size. Rolled position i is rotated as sequence
-//! position `prefix + i`. Once i passes the reach, all keys of the prefix are turned forward by a whole number of
+//! position `prefix + i`. Once its distance from the prefix passes the reach, all keys of the prefix are turned forward by a whole number of
 //! strides, so that the model sees the end of the prefix at a distance of at most `reach`, and of more than `reach - STRIDE`.
 //! Distances within the window are untouched.
 
 use musicot_core::nn::RopeTable;
 use musicot_core::shape;
-use musicot_core::tch::{Tensor, no_grad_guard};
+use musicot_core::tch::{Kind, Tensor, no_grad_guard};
 
 use super::Llama;
 use super::attention::{LayerCache, Slots};
@@ -15,12 +15,12 @@ use crate::causal::{CausalLm, LmSession, SessionShape};
 use crate::{Error, Result, mask};
 
 /// Positions by which the prefix is moved at once: one second at 25 tokens per second, so that moving costs next to nothing per token.
-pub(crate) const STRIDE: i64 = 25;
+const STRIDE: i64 = 25;
 
-/// How far the prefix has moved when rolled position `index` is added.
-pub(crate) fn prefix_shift(index: i64, reach: i64) -> i64 {
-    let over = (index - reach).max(0);
-    (over + STRIDE - 1) / STRIDE * STRIDE
+/// How far the prefix has moved for a position at `distance` from its end, so that it is seen at one of at most `reach`.
+fn prefix_shift(distance: i64, reach: i64) -> i64 {
+    let stride = STRIDE.min(reach.max(1));
+    ((distance - reach).max(0) + stride - 1) / stride * stride
 }
 
 pub(super) struct Session<'a> {
@@ -80,7 +80,8 @@ impl<'a> Session<'a> {
 
     fn move_prefix(&mut self, shift: i64) -> Result<()> {
         if shift != self.shift {
-            let rope = self.llama.rope.range(shift, 1)?;
+            let same = Tensor::f_full([self.prefix], shift, (Kind::Int64, self.llama.device()))?;
+            let rope = self.llama.rope.table(&same)?;
             for cache in &mut self.caches {
                 cache.move_prefix(self.prefix, &rope)?;
             }
@@ -129,5 +130,21 @@ impl LmSession for Session<'_> {
         let hidden = self.run(embedding, &rope, mask.as_ref(), slots)?;
         self.rolled += 1;
         Ok(hidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix_shift;
+
+    #[test]
+    fn the_prefix_is_never_seen_from_beyond_the_reach() {
+        for reach in [1, 3, 24, 25, 26, 1000] {
+            for distance in 1..3000 {
+                let seen = distance - prefix_shift(distance, reach);
+                assert!((1..=reach).contains(&seen), "reach {reach}: {distance} is seen as {seen}");
+                assert!(distance > reach || seen == distance, "moved within the reach");
+            }
+        }
     }
 }

@@ -35,7 +35,7 @@ const TEMPO_WORDS: [(&str, f64); 26] = [
 ];
 
 /// Other words for a name; the first that the vocabulary knows is taken.
-const SYNONYMS: [(&str, &[&str]); 62] = [
+const SYNONYMS: [(&str, &[&str]); 81] = [
     ("keys", &["piano"]),
     ("keyboard", &["piano"]),
     ("keyboards", &["piano"]),
@@ -91,13 +91,32 @@ const SYNONYMS: [(&str, &[&str]); 62] = [
     ("bebop", &["jazz"]),
     ("salsa", &["latin"]),
     ("bossa nova", &["latin"]),
-    ("joyful", &["happy", "cheerful"]),
-    ("sorrowful", &["sad", "melancholic"]),
-    ("melancholy", &["melancholic", "sad"]),
+    ("gentle", &["calm", "tender"]),
+    ("serene", &["calm", "peaceful"]),
     ("soothing", &["calm", "relaxed"]),
-    ("serene", &["peaceful", "calm"]),
+    ("tranquil", &["peaceful", "calm"]),
+    ("chill", &["relaxed", "calm"]),
+    ("mellow", &["warm", "relaxed"]),
+    ("glad", &["happy"]),
+    ("merry", &["cheerful", "happy"]),
     ("upbeat", &["cheerful", "energetic"]),
+    ("uplifting", &["hopeful", "happy"]),
+    ("optimistic", &["hopeful", "happy"]),
+    ("jubilant", &["joyful", "happy"]),
+    ("spirited", &["lively", "energetic"]),
+    ("sorrowful", &["sad", "melancholic"]),
+    ("mournful", &["sad", "melancholic"]),
+    ("melancholy", &["melancholic", "sad"]),
+    ("pensive", &["melancholic", "wistful"]),
     ("gloomy", &["dark", "sad"]),
+    ("sombre", &["dark", "sad"]),
+    ("eerie", &["mysterious", "dark"]),
+    ("suspenseful", &["tense"]),
+    ("epic", &["dramatic", "triumphant", "powerful"]),
+    ("aggressive", &["intense", "powerful"]),
+    ("driving", &["urgent", "energetic"]),
+    ("danceable", &["groovy", "energetic"]),
+    ("cozy", &["cosy", "warm"]),
 ];
 
 /// Reads tags from free text with the names of a vocabulary: tempo (`120 bpm`, `at 120 beats per minute`, `slow`, `allegro`), key

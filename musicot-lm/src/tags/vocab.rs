@@ -63,11 +63,12 @@ impl Default for TagVocab {
                 "reggae",
             ]),
             moods: names(&[
-                "calm", "peaceful", "gentle", "dreamy", "floating", "relaxed", "cosy", "laid-back", "easygoing", "happy",
-                "cheerful", "bright", "uplifting", "playful", "catchy", "festive", "groovy", "strutting", "energetic",
-                "driving", "powerful", "gritty", "intense", "dark", "tense", "sad", "melancholic", "wistful", "weary",
-                "soulful", "heartfelt", "romantic", "sultry", "smoky", "sophisticated", "elegant", "stately", "rustic",
-                "hypnotic", "mysterious",
+                "calm", "peaceful", "warm", "tender", "bright", "happy", "hopeful", "cheerful", "joyful",
+                "lively", "playful", "triumphant", "sad", "melancholic", "dark", "mysterious", "moody",
+                "tense", "wistful", "serious", "dramatic", "urgent", "intense", "restless", "catchy",
+                "powerful", "gritty", "sophisticated", "smoky", "elegant", "stately", "energetic",
+                "hypnotic", "heartfelt", "rustic", "sultry", "festive", "dreamy", "floating", "groovy",
+                "strutting", "soulful", "weary", "relaxed", "cosy", "laid-back", "easygoing",
             ]),
             instruments: names(&[
                 "piano", "organ", "guitar", "bass", "strings", "brass", "woodwind", "lead", "pad", "mallets", "choir",

@@ -1,0 +1,342 @@
+//! Laws of generation, on tiny random weights.
+
+use musicot_core::tch::{Kind, Tensor};
+use musicot_core::{GuidanceScale, tensor};
+use musicot_sampling::{PhaseConfig, SamplingConfig};
+use proptest::prelude::*;
+
+use super::rows::{Rows, RowsShape, logits};
+use super::*;
+use crate::tests::{audio, clap, plan, tiny_config, tiny_model};
+use crate::{
+    AudioToken, Conditions, Emission, FixedThoughts, MusicLm, MusicLmConfig, NullBranch, Plan, PlanMode, SectionSpan, Song,
+    Tags, ThoughtCode, ThoughtOrder,
+};
+
+fn policy(temperature: f64, scale: f64) -> PhaseConfig {
+    PhaseConfig { sampling: SamplingConfig::at(temperature), guidance: GuidanceScale::new(scale).unwrap() }
+}
+
+/// Conditions of different lengths, so that rows are padded.
+fn conditions(number: u64) -> Conditions {
+    Conditions {
+        clap: (number % 3 != 2).then(|| clap(number)),
+        tags: Tags { style: (number % 2 == 1).then(|| "rock".to_owned()), tempo_bpm: Some(100.0), ..Default::default() },
+        sections: vec![SectionSpan { label: "verse".to_owned(), windows: 2 }; number as usize % 3],
+        lyrics: String::new(),
+    }
+}
+
+fn plan_request(numbers: &[u64], windows: usize, seed: u64) -> PlanRequest {
+    let song = |number: &u64| PlanSong { conditions: conditions(*number), number: *number, fixed: Default::default() };
+    PlanRequest { songs: numbers.iter().map(song).collect(), windows, seed }
+}
+
+fn audio_request(model: &MusicLm, numbers: &[u64], length: AudioLength, seed: u64) -> AudioRequest {
+    let windows = length.max_tokens().div_ceil(4);
+    let song = |number: &u64| AudioSong {
+        conditions: conditions(*number),
+        number: *number,
+        plan: (model.config().plan == PlanMode::Thoughts).then(|| plan(model, windows, *number)),
+    };
+    AudioRequest { songs: numbers.iter().map(song).collect(), length, seed }
+}
+
+fn plans(model: &MusicLm, request: &PlanRequest, policy: &PhaseConfig) -> Vec<Plan> {
+    model.thoughts(request, policy).unwrap().finish().unwrap()
+}
+
+fn tokens(model: &MusicLm, request: &AudioRequest, policy: &PhaseConfig) -> Vec<Vec<AudioToken>> {
+    model.audio(request, policy).unwrap().finish().unwrap()
+}
+
+/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan).
+#[test]
+fn cached_is_full() {
+    for order in [ThoughtOrder::TimeMajor, ThoughtOrder::LevelMajor] {
+        let model = tiny_model(MusicLmConfig { thought_order: order, ..tiny_config() });
+        let song =
+            Song { conditions: conditions(1), plan: Some(plan(&model, 3, 1)), audio: audio(13, 1), ends: true };
+        let other = Song { conditions: conditions(5), plan: None, audio: audio(16, 2), ends: false };
+        // A second, longer song beside it, so that rows are padded.
+        let score = model.score(&[song.clone(), other]).unwrap().remove(0);
+        assert_eq!((score.thoughts.len(), score.audio.len()), (9, 14));
+        assert_close(&score.thoughts, &stepwise_thoughts(&model, &song), "thoughts");
+        assert_close(&score.audio, &stepwise_audio(&model, &song), "audio");
+    }
+}
+
+fn stepwise_thoughts(model: &MusicLm, song: &Song) -> Vec<f32> {
+    let start = [(model.encode(&song.conditions).unwrap(), vec![crate::TokenId::COT_BOS.value()])];
+    let mut rows = Rows::new(model, &start, None, &RowsShape { more_prefix: 9, window: 0 }).unwrap();
+    let ids = model.thought_ids(song.plan.as_ref().unwrap()).unwrap();
+    ids.iter()
+        .enumerate()
+        .map(|(n, id)| {
+            let (_, level) = model.config().thought_order.place(n, 3, 3);
+            let range = model.vocab().emits(Emission::Thought { level }).unwrap();
+            let logits = logits(model, &rows.hidden().unwrap(), range.clone()).unwrap();
+            rows.push(&[*id]).unwrap();
+            nll(&logits, id - range.start)
+        })
+        .collect()
+}
+
+fn stepwise_audio(model: &MusicLm, song: &Song) -> Vec<f32> {
+    let plan = song.plan.as_ref();
+    let start = [(model.encode(&song.conditions).unwrap(), model.audio_start(plan).unwrap())];
+    let windows = model.plan_vectors(&[plan], 3).unwrap();
+    let window = |index: usize| windows.select(1, (index / 4).min(2) as i64);
+    let shape = RowsShape { more_prefix: 0, window: 6 };
+    let mut rows = Rows::new(model, &start, Some(&window(0)), &shape).unwrap();
+    let range = model.vocab().emits(Emission::Audio { may_end: true }).unwrap();
+    let mut hidden = rows.hidden().unwrap();
+    let mut found = Vec::new();
+    for (index, token) in song.audio.iter().enumerate() {
+        found.push(nll(&logits(model, &hidden, range.clone()).unwrap(), i64::from(token.0)));
+        let id = model.vocab().audio(*token).unwrap().value();
+        hidden = rows.roll(&[id], Some(&window(index + 1))).unwrap();
+    }
+    found.push(nll(&logits(model, &hidden, range).unwrap(), 13));
+    found
+}
+
+fn nll(logits: &Tensor, target: i64) -> f32 {
+    -logits.log_softmax(-1, Kind::Float).double_value(&[0, target]) as f32
+}
+
+/// Likelihoods of order 1 to 10 through two layers in f32, with sums in another order.
+fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (n, (a, b)) in actual.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() < 1e-4, "{what} {n}: {a} against {b}");
+    }
+}
+
+#[test]
+fn the_plan_and_the_conditions_matter() {
+    let model = tiny_model(tiny_config());
+    let song = Song { conditions: conditions(1), plan: Some(plan(&model, 2, 1)), audio: audio(8, 1), ends: false };
+    let score = |song: &Song| model.score(std::slice::from_ref(song)).unwrap().remove(0).audio;
+    let other_plan = Song { plan: Some(plan(&model, 2, 2)), ..song.clone() };
+    let other_clap = Song { conditions: Conditions { clap: Some(clap(9)), ..conditions(1) }, ..song.clone() };
+    let no_clap = Song { conditions: Conditions { clap: None, ..conditions(1) }, ..song.clone() };
+    for (what, changed) in [("plan", other_plan), ("embedding", other_clap), ("no embedding", no_clap)] {
+        assert_ne!(score(&song), score(&changed), "{what}");
+    }
+}
+
+#[test]
+fn a_song_does_not_depend_on_its_batch() {
+    let model = tiny_model(tiny_config());
+    let policy = policy(0.8, 2.3);
+    let together = plans(&model, &plan_request(&[4, 7, 2], 3, 1), &policy);
+    let alone: Vec<Plan> = [4, 7, 2].iter().flat_map(|n| plans(&model, &plan_request(&[*n], 3, 1), &policy)).collect();
+    assert_eq!(together, alone);
+    let length = AudioLength::exact(30);
+    let together = tokens(&model, &audio_request(&model, &[4, 7, 2], length, 1), &policy);
+    let alone: Vec<Vec<AudioToken>> =
+        [4, 7, 2].iter().flat_map(|n| tokens(&model, &audio_request(&model, &[*n], length, 1), &policy)).collect();
+    assert_eq!(together, alone);
+    assert_ne!(together[0], together[1]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_song_and_another_another() {
+    let model = tiny_model(tiny_config());
+    let policy = policy(1.0, 1.5);
+    let run = |seed| {
+        let plan = plans(&model, &plan_request(&[1], 4, seed), &policy).remove(0);
+        (plan, tokens(&model, &audio_request(&model, &[1], AudioLength::exact(20), seed), &policy))
+    };
+    assert_eq!(run(5), run(5));
+    assert_ne!(run(5).0, run(6).0);
+    assert_ne!(run(5).1, run(6).1);
+}
+
+/// A scale next to 1 runs the unconditional branch, exactly 1 does not: both draw the same.
+#[test]
+fn neutral_guidance_is_the_conditional_branch() {
+    let model = tiny_model(tiny_config());
+    let (with, without) = (policy(1.0, 1.0 + 1e-9), policy(1.0, 1.0));
+    let request = plan_request(&[1, 2], 3, 9);
+    assert_eq!(plans(&model, &request, &with), plans(&model, &request, &without));
+    assert_ne!(plans(&model, &request, &policy(1.0, 6.0)), plans(&model, &request, &without));
+    let request = audio_request(&model, &[1, 2], AudioLength::exact(24), 9);
+    assert_eq!(tokens(&model, &request, &with), tokens(&model, &request, &without));
+    assert_ne!(tokens(&model, &request, &policy(1.0, 6.0)), tokens(&model, &request, &without));
+}
+
+#[test]
+fn the_null_branch_may_keep_the_plan() {
+    let strong = policy(1.0, 3.0);
+    let [text, text_and_plan] = [NullBranch::Text, NullBranch::TextAndPlan].map(|null_branch| {
+        let model = tiny_model(MusicLmConfig { null_branch, ..tiny_config() });
+        tokens(&model, &audio_request(&model, &[1], AudioLength::exact(24), 9), &strong)
+    });
+    assert_ne!(text, text_and_plan);
+}
+
+#[test]
+fn a_model_without_a_plan_writes_audio_only() {
+    let model = tiny_model(MusicLmConfig { plan: PlanMode::None, ..tiny_config() });
+    let request = audio_request(&model, &[1, 2], AudioLength::exact(9), 3);
+    assert!(tokens(&model, &request, &policy(1.0, 2.0)).iter().all(|song| song.len() == 9));
+    assert!(model.thoughts(&plan_request(&[1], 2, 1), &policy(1.0, 2.0)).is_err());
+    let with_plan = tiny_model(tiny_config());
+    let wrong = audio_request(&with_plan, &[1], AudioLength::exact(9), 3);
+    assert!(model.audio(&wrong, &policy(1.0, 2.0)).is_err());
+}
+
+#[test]
+fn long_songs_go_on_beyond_window_and_reach() {
+    let model = tiny_model(tiny_config());
+    let request = audio_request(&model, &[1], AudioLength::exact(90), 3);
+    let whole = tokens(&model, &request, &policy(1.0, 1.3)).remove(0);
+    assert_eq!(whole.len(), 90);
+    // Streaming: the first steps are those of the whole.
+    let first: Vec<_> = model.audio(&request, &policy(1.0, 1.3)).unwrap().take(40).map(|s| s.unwrap().tokens[0].unwrap()).collect();
+    assert_eq!(first, whole[..40]);
+}
+
+#[test]
+fn given_codes_cost_no_pass_and_stay() {
+    let model = tiny_model(tiny_config());
+    let given = plan(&model, 3, 8);
+    let mut request = plan_request(&[1], 3, 1);
+    request.songs[0].fixed = FixedThoughts::from(&given);
+    assert_eq!(plans(&model, &request, &policy(1.0, 2.3)), [given]);
+}
+
+#[test]
+fn steps_come_in_order() {
+    let model = tiny_model(MusicLmConfig { thought_order: ThoughtOrder::LevelMajor, ..tiny_config() });
+    let thoughts = model.thoughts(&plan_request(&[1, 2], 2, 1), &policy(1.0, 1.0)).unwrap();
+    assert_eq!(thoughts.steps(), 6);
+    let places: Vec<_> = thoughts.map(|step| step.map(|s| (s.window, s.level, s.codes.len())).unwrap()).collect();
+    assert_eq!(places, [(0, 0, 2), (1, 0, 2), (0, 1, 2), (1, 1, 2), (0, 2, 2), (1, 2, 2)]);
+}
+
+#[test]
+fn bad_requests_are_errors() {
+    let model = tiny_model(tiny_config());
+    let good = policy(1.0, 1.3);
+    assert!(model.thoughts(&plan_request(&[], 2, 1), &good).is_err(), "no song");
+    assert!(model.thoughts(&plan_request(&[1], 0, 1), &good).is_err(), "no window");
+    assert!(model.thoughts(&plan_request(&[1], usize::MAX, 1), &good).is_err(), "absurd");
+    assert!(model.thoughts(&plan_request(&[1], 2, 1), &policy(-1.0, 1.3)).is_err(), "temperature");
+    for (window, level, code) in [(2, 0, 0), (0, 3, 0), (0, 0, 7)] {
+        let mut request = plan_request(&[1], 2, 1);
+        request.songs[0].fixed.fix(window, level, ThoughtCode(code));
+        assert!(model.thoughts(&request, &good).is_err(), "{window} {level} {code}");
+    }
+    let audio = |length: AudioLength, windows: Option<usize>| {
+        let mut request = audio_request(&model, &[1], AudioLength::exact(8), 1);
+        request.length = length;
+        request.songs[0].plan = windows.map(|windows| plan(&model, windows, 1));
+        model.audio(&request, &good).err()
+    };
+    assert!(audio(AudioLength::exact(8), Some(2)).is_none());
+    assert!(audio(AudioLength::exact(9), Some(2)).is_none(), "a short rest belongs to the window before it");
+    assert!(audio(AudioLength::exact(9), Some(3)).is_none());
+    assert!(audio(AudioLength::exact(8), None).is_some(), "no plan");
+    assert!(audio(AudioLength::exact(8), Some(3)).is_some(), "a plan too long");
+    assert!(audio(AudioLength::exact(12), Some(2)).is_some(), "a plan too short");
+    assert!(audio(AudioLength::exact(0), Some(1)).is_some(), "nothing to write");
+    assert!(audio(AudioLength::between(9, 8), Some(2)).is_some(), "ends before it may");
+    let mut scored = Song { conditions: conditions(1), plan: None, audio: vec![], ends: false };
+    assert!(model.score(std::slice::from_ref(&scored)).is_err(), "no token");
+    scored.audio = vec![AudioToken(13)];
+    assert!(model.score(std::slice::from_ref(&scored)).is_err(), "a token out of range");
+    scored.audio = vec![AudioToken(1); 17];
+    assert!(model.score(&[scored]).is_err(), "beyond the reach");
+}
+
+#[test]
+fn logits_that_are_not_numbers_are_an_error() {
+    let model = tiny_model(tiny_config());
+    {
+        let _no_grad = musicot_core::tch::no_grad_guard();
+        let named = model.params().named();
+        let (_, mut norm) = named.into_iter().find(|(name, _)| name == "model.norm.weight").unwrap();
+        let _ = norm.fill_(f64::NAN);
+    }
+    let mut stream = model.thoughts(&plan_request(&[1], 2, 1), &policy(1.0, 1.0)).unwrap();
+    assert!(stream.next().unwrap().is_err());
+    assert!(stream.next().is_none(), "an error ends the stream");
+    let request = audio_request(&model, &[1], AudioLength::exact(8), 1);
+    assert!(model.audio(&request, &policy(1.0, 1.0)).unwrap().finish().is_err());
+}
+
+#[test]
+fn logits_agree_across_batches_to_rounding() {
+    let model = tiny_model(tiny_config());
+    let song = |n: u64| Song { conditions: conditions(n), plan: Some(plan(&model, 3, n)), audio: audio(12, n), ends: false };
+    let together = model.score(&[song(1), song(2), song(5)]).unwrap();
+    for (n, score) in [1, 2, 5].into_iter().zip(together) {
+        let alone = model.score(&[song(n)]).unwrap().remove(0);
+        assert_close(&score.audio, &alone.audio, "audio");
+        assert_close(&score.thoughts, &alone.thoughts, "thoughts");
+    }
+}
+
+#[test]
+fn draws_follow_the_logits() {
+    // The uniforms of a stream are those of the counter RNG: the first token of a song is the inverse of its distribution.
+    let model = tiny_model(tiny_config());
+    let request = plan_request(&[3], 1, 77);
+    let step = model.thoughts(&request, &policy(1.0, 1.0)).unwrap().next().unwrap().unwrap();
+    let start = [(model.encode(&conditions(3)).unwrap(), vec![crate::TokenId::COT_BOS.value()])];
+    let mut rows = Rows::new(&model, &start, None, &RowsShape { more_prefix: 1, window: 0 }).unwrap();
+    let range = model.vocab().emits(Emission::Thought { level: 0 }).unwrap();
+    let logits = logits(&model, &rows.hidden().unwrap(), range).unwrap();
+    let probabilities = tensor::to_vec(&logits.softmax(-1, Kind::Double)).unwrap();
+    let uniform = musicot_core::CounterRng::new(77).stage("lm").stage("thoughts").item(3).at(0).uniform_f64();
+    let mut sum = 0.0;
+    let expected = probabilities.iter().position(|p| {
+        sum += f64::from(*p);
+        sum > uniform
+    });
+    assert_eq!(step.codes[0].0 as usize, expected.unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn phases_emit_only_their_own_tokens(
+        seed in any::<u64>(), temperature in 0.0_f64..50.0, scale in 0.0_f64..20.0, min in 0_usize..5, more in 0_usize..9,
+    ) {
+        let model = tiny_model(tiny_config());
+        let policy = policy(temperature, scale);
+        for step in model.thoughts(&plan_request(&[1, 2], 2, seed), &policy).unwrap() {
+            prop_assert!(step.unwrap().codes.iter().all(|code| code.0 < 7));
+        }
+        let length = AudioLength::between(min, min + more + 1);
+        for song in tokens(&model, &audio_request(&model, &[1, 2], length, seed), &policy) {
+            prop_assert!((min..=min + more + 1).contains(&song.len()));
+            prop_assert!(song.iter().all(|token| token.0 < 13));
+        }
+        let exact = AudioLength::exact(min + more + 1);
+        for song in tokens(&model, &audio_request(&model, &[1, 2], exact, seed), &policy) {
+            prop_assert_eq!(song.len(), min + more + 1);
+        }
+    }
+
+    #[test]
+    fn fixed_places_are_kept(
+        seed in any::<u64>(), fixed in proptest::collection::btree_map((0_usize..4, 0_usize..3), 0_u32..7, 0..12),
+    ) {
+        let model = tiny_model(tiny_config());
+        let mut request = plan_request(&[1, 2], 4, seed);
+        for ((window, level), code) in &fixed {
+            request.songs[1].fixed.fix(*window, *level, ThoughtCode(*code));
+        }
+        let free = plans(&model, &plan_request(&[1, 2], 4, seed), &policy(1.0, 2.0));
+        let made = plans(&model, &request, &policy(1.0, 2.0));
+        prop_assert_eq!(&made[0], &free[0], "the other song of the batch is untouched");
+        for (place, code) in &fixed {
+            prop_assert_eq!(made[1].codes()[*place], i64::from(*code));
+        }
+    }
+}
