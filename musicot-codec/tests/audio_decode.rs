@@ -44,22 +44,26 @@ fn message(error: &Error, path: &Path) -> String {
 
 #[test]
 fn lossy_formats_agree_with_ffmpeg() {
-    // Name, rate, channels, frames that were encoded, frames by which ffmpeg's output starts late.
-    for (name, rate, channels, frames, late) in [
-        // ffmpeg drops the first 128 frames, which its encoder wrapper did not mark as delay: the stream's
-        // own granule positions (Vorbis I, section A.2) say that all 7056 are audio.
-        ("stereo_44k.ogg", 44_100, 2, 7_056, 128),
-        ("mono_22k.mp3", 22_050, 1, 13_230, 0),
-        ("mono_44k.mp3", 44_100, 1, 13_230, 0),
+    // Name, rate, channels, frames. ffmpeg's own output differs at the end only: 128 frames less of the ogg, of which the
+    // last page's granule position says that they are audio, and 448 frames of padding more of the m4a.
+    for (name, rate, channels, frames) in [
+        ("stereo_44k.ogg", 44_100, 2, 7_056),
+        ("mono_22k.mp3", 22_050, 1, 13_230),
+        ("mono_44k.mp3", 44_100, 1, 13_230),
         // Without a LAME tag nothing says what is padding: all packets of 1152 frames are kept.
-        ("mono_44k_bare.mp3", 44_100, 1, 12_672, 0),
-        ("stereo_48k.m4a", 48_000, 2, 6_720, 0),
+        ("mono_44k_bare.mp3", 44_100, 1, 12_672),
+        ("stereo_48k.m4a", 48_000, 2, 6_720),
     ] {
         let audio = read_audio(fixture(name)).unwrap();
-        assert_eq!((audio.sample_rate_hz(), audio.channels(), audio.frames()), (rate, channels, frames), "{name}");
+        assert_eq!(
+            (audio.sample_rate_hz(), audio.channels(), audio.frames()),
+            (rate, channels, frames),
+            "{name}"
+        );
         for (channel, expected) in golden(name, channels).iter().enumerate() {
             let row = audio.samples().row(channel).to_vec();
-            let snr = snr_db(expected, &row[late..]);
+            let snr = snr_db(expected, &row);
+            println!("{name} {channel}: {snr:.1} dB");
             // The golden's 16 bits alone leave 80 to 90 dB at this level.
             assert!(snr > 75.0, "{name} channel {channel}: {snr:.1} dB");
         }
@@ -68,8 +72,12 @@ fn lossy_formats_agree_with_ffmpeg() {
 
 #[test]
 fn lossy_formats_keep_the_time_of_the_click() {
-    for (name, click) in [("mono_44k.mp3", 4_410), ("mono_22k.mp3", 2_205), ("stereo_48k.m4a", 4_800), ("stereo_44k.ogg", 4_410)]
-    {
+    for (name, click) in [
+        ("mono_44k.mp3", 4_410),
+        ("mono_22k.mp3", 2_205),
+        ("stereo_48k.m4a", 4_800),
+        ("stereo_44k.ogg", 4_410),
+    ] {
         let audio = read_audio(fixture(name)).unwrap();
         let row = audio.samples().row(0).to_vec();
         // The click stands out against the smooth sweep in the second difference.
@@ -176,7 +184,12 @@ fn blocks_joined_are_the_whole() {
 fn target_while_reading_is_target_afterwards() {
     for name in DECODED {
         let read = |channels| {
-            AudioReader::open(fixture(name)).unwrap().with_target(32_000, channels).unwrap().read_all().unwrap()
+            AudioReader::open(fixture(name))
+                .unwrap()
+                .with_target(32_000, channels)
+                .unwrap()
+                .read_all()
+                .unwrap()
         };
         let plain = read_audio(fixture(name)).unwrap();
         assert_eq!(read(Channels::Keep), resample(&plain, 32_000).unwrap(), "{name}");
@@ -228,7 +241,9 @@ fn what_is_no_audio_is_refused() {
     assert!(message(&error, dir.path()).contains("directory"));
 
     let text: Vec<u8> = b"This is no music. ".repeat(200);
-    for (name, bytes) in [("none.wav", &b""[..]), ("text.mp3", &text), ("zeros.flac", &[0; 50_000]), ("short.ogg", b"Og")] {
+    for (name, bytes) in
+        [("none.wav", &b""[..]), ("text.mp3", &text), ("zeros.flac", &[0; 50_000]), ("short.ogg", b"Og")]
+    {
         let path = write(&dir, name, bytes);
         let error = read_audio(&path).unwrap_err();
         assert!(matches!(error, Error::NotAudio { .. }), "{name}: {error:?}");
@@ -245,22 +260,24 @@ fn other_codecs_are_named_as_such() {
 }
 
 #[test]
-fn half_a_file_is_truncated_and_its_half_can_be_had() {
+fn a_shortened_file_is_truncated_and_what_is_left_can_be_had() {
     let dir = TempDir::new().unwrap();
     for name in DECODED {
-        if name == "mono_44k_bare.mp3" || name == "mono_22k_alac.m4a" || name == "stereo_48k_alac.m4a" || name == "stereo_48k.m4a" {
+        // An mp3 without a tag announces no length; of an m4a the tables at its end are lost, see below.
+        if name == "mono_44k_bare.mp3" || name.ends_with(".m4a") {
             continue;
         }
-        let path = changed(&dir, name, |bytes| bytes.truncate(bytes.len() * 6 / 10));
-        let strict = AudioReader::open_with(&path, Tolerance::STRICT).and_then(|mut reader| reader.read_all());
+        let path = changed(&dir, name, |bytes| bytes.truncate(bytes.len() * 9 / 10));
+        let strict =
+            AudioReader::open_with(&path, Tolerance::STRICT).and_then(|mut reader| reader.read_all());
         let error = strict.unwrap_err();
         assert!(matches!(error, Error::Truncated { .. }), "{name}: {error:?}");
         message(&error, &path);
 
         let mut reader = AudioReader::open_with(&path, Tolerance::LENIENT).unwrap();
-        let half = reader.read_all().unwrap();
+        let left = reader.read_all().unwrap();
         let whole = read_audio(fixture(name)).unwrap();
-        assert!(half.frames() > 0 && half.frames() < whole.frames(), "{name}: {} frames", half.frames());
+        assert!(left.frames() > 0 && left.frames() < whole.frames(), "{name}: {} frames", left.frames());
         assert!(!reader.report().is_clean() || name.ends_with(".ogg"), "{name}");
     }
 }
@@ -317,10 +334,12 @@ fn a_damaged_mp3_packet_becomes_silence_and_is_counted() {
     let mut reader = AudioReader::open(&path).unwrap();
     let audio = reader.read_all().unwrap();
     assert!(!reader.report().is_clean(), "{:?}", reader.report());
-    assert!(clean.frames() - audio.frames() <= 2 * 1_152, "{} of {}", audio.frames(), clean.frames());
+    // The search for the next frame may take bits of the lost one for a header, and lose frames with it.
+    assert!(clean.frames() - audio.frames() <= 8 * 1_152, "{} of {}", audio.frames(), clean.frames());
 
-    let error =
-        AudioReader::open_with(&path, Tolerance::STRICT).and_then(|mut reader| reader.read_all()).unwrap_err();
+    let error = AudioReader::open_with(&path, Tolerance::STRICT)
+        .and_then(|mut reader| reader.read_all())
+        .unwrap_err();
     assert!(matches!(error, Error::Damaged { .. } | Error::Truncated { .. }), "{error:?}");
 }
 
@@ -328,15 +347,64 @@ fn a_damaged_mp3_packet_becomes_silence_and_is_counted() {
 fn junk_after_the_announced_end_is_ignored() {
     let dir = TempDir::new().unwrap();
     for name in DECODED {
-        if name == "mono_44k_bare.mp3" {
+        // An mp3 without a tag announces no length, and the last frame of a flac ends where the file does.
+        if name == "mono_44k_bare.mp3" || name.ends_with(".flac") {
             continue;
         }
-        let path = changed(&dir, name, |bytes| bytes.extend(b"TAG trailing junk \xFF\xFB\x90\x44".repeat(50)));
+        let path =
+            changed(&dir, name, |bytes| bytes.extend(b"TAG trailing junk \xFF\xFB\x90\x44".repeat(50)));
         let mut reader = AudioReader::open(&path).unwrap();
         let audio = reader.read_all();
         assert_eq!(audio.unwrap(), read_audio(fixture(name)).unwrap(), "{name}");
         assert!(reader.report().is_clean(), "{name}: {:?}", reader.report());
     }
+}
+
+#[test]
+fn an_id3v1_tag_at_the_end_is_no_audio() {
+    let dir = TempDir::new().unwrap();
+    for name in DECODED {
+        let mut tag = [b' '; 128];
+        tag[..10].copy_from_slice(b"TAG\xFF\xFB\x90D\xFF\xF8\xC9");
+        let path = changed(&dir, name, |bytes| bytes.extend(tag));
+        assert_eq!(read_audio(&path).unwrap(), read_audio(fixture(name)).unwrap(), "{name}");
+    }
+}
+
+fn mp4_box(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    [&(body.len() as u32 + 8).to_be_bytes(), &name[..], &body].concat()
+}
+
+#[test]
+fn the_gap_tag_of_an_m4a_is_followed() {
+    let dir = TempDir::new().unwrap();
+    // The encoder's delay of 1024 frames and 100 more, then 4000 frames.
+    let text = " 00000000 00000464 00000000 0000000000000FA0 00000000 00000000";
+    let none = 0_u32.to_be_bytes();
+    let tag = mp4_box(
+        b"----",
+        &[
+            &mp4_box(b"mean", &[&none, b"com.apple.iTunes"]),
+            &mp4_box(b"name", &[&none, b"iTunSMPB"]),
+            &mp4_box(b"data", &[&1_u32.to_be_bytes(), &none, text.as_bytes()]),
+        ],
+    );
+    let handler = mp4_box(b"hdlr", &[&none, &none, b"mdirappl", &none, &none, b"\0"]);
+    let meta = mp4_box(b"meta", &[&none, &handler, &mp4_box(b"ilst", &[&tag])]);
+    let data = mp4_box(b"udta", &[&meta]);
+    let path = changed(&dir, "stereo_48k.m4a", |bytes| {
+        // The tables are the last box of the file: make them longer.
+        let at = bytes.windows(4).position(|window| window == b"moov").unwrap() - 4;
+        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(at + size as usize, bytes.len());
+        bytes[at..at + 4].copy_from_slice(&(size + data.len() as u32).to_be_bytes());
+        bytes.extend(&data);
+    });
+    let whole = read_audio(fixture("stereo_48k.m4a")).unwrap();
+    let part = read_audio(&path).unwrap();
+    assert_eq!(part.frames(), 4_000);
+    assert_eq!(part.samples(), whole.samples().slice(ndarray::s![.., 100..4_100]));
 }
 
 #[test]

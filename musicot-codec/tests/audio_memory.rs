@@ -16,7 +16,8 @@ fn peak_mib() -> f64 {
 
 /// Writes and reads back a file of so many minutes at 8 kHz; returns the frames at 48 kHz.
 fn pass_through(path: &std::path::Path, minutes: usize) -> usize {
-    let second = AudioBuffer::mono((0..8_000).map(|at| (at as f32 * 0.1).sin() * 0.5).collect(), 8_000).unwrap();
+    let second =
+        AudioBuffer::mono((0..8_000).map(|at| (at as f32 * 0.1).sin() * 0.5).collect(), 8_000).unwrap();
     let mut writer = WavWriter::create(path, 8_000, 1, WavOptions::default()).unwrap();
     for _ in 0..minutes * 60 {
         writer.append(&second).unwrap();

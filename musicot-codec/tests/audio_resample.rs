@@ -44,7 +44,8 @@ fn an_impulse_stays_where_it_was() {
             // The response is symmetric about its centre of mass, which is therefore the impulse's place.
             let sum: f64 = response.iter().map(|sample| f64::from(*sample)).sum();
             let centre: f64 =
-                response.iter().enumerate().map(|(at, sample)| at as f64 * f64::from(*sample)).sum::<f64>() / sum;
+                response.iter().enumerate().map(|(at, sample)| at as f64 * f64::from(*sample)).sum::<f64>()
+                    / sum;
             assert!((centre - at as f64 * ratio).abs() < 1e-2, "{from} to {to}: {centre} for {at}");
             // The gain at 0 Hz is that of the ratio: a constant stays what it is.
             assert!((sum / ratio - 1.0).abs() < 1e-4, "{from} to {to}: {sum}");
@@ -57,7 +58,11 @@ fn the_length_is_exact() {
     for (from, to) in PAIRS {
         for frames in [0_usize, 1, 2, 3, 146, 147, 1_000, 44_100, 44_101] {
             let expected = (frames as f64 * f64::from(to) / f64::from(from) + 0.5).floor() as usize;
-            assert_eq!(converted(vec![0.1; frames], from, to).len(), expected, "{frames} from {from} to {to}");
+            assert_eq!(
+                converted(vec![0.1; frames], from, to).len(),
+                expected,
+                "{frames} from {from} to {to}"
+            );
             assert_eq!(resampled_frames(frames as u64, from, to), expected as u64);
         }
     }
@@ -70,12 +75,14 @@ fn tones_in_band_keep_90_db() {
         let nyquist = f64::from(from.min(to)) / 2.0;
         for part in [0.01, 0.25, 0.7, 0.97] {
             let hz = part * nyquist;
-            let output = converted(sine(hz, from, from as usize), from, to);
+            // The filter of the last pair, which has no common divisor, is two seconds long.
+            let output = converted(sine(hz, from, 3 * from as usize), from, to);
             let expected = sine(hz, to, output.len());
             // Apart from both ends, where the tone meets silence.
-            let edge = (f64::from(to) * 0.3) as usize;
+            let edge = (f64::from(to) * 1.2) as usize;
             let middle = edge..output.len() - edge;
             let snr = snr_db(&expected[middle.clone()], &output[middle]);
+            println!("{hz:.0} Hz from {from} to {to}: {snr:.1} dB");
             assert!(snr > 90.0, "{hz:.0} Hz from {from} to {to}: {snr:.1} dB");
         }
     }
@@ -117,9 +124,13 @@ fn equal_rates_change_nothing() {
 
 #[test]
 fn rates_that_cannot_be_converted_are_refused() {
-    for (from, to) in
-        [(0, 48_000), (48_000, 0), (MAX_SAMPLE_RATE_HZ + 1, 48_000), (100, 100 * MAX_RATIO + 1), (768_000, 1_000)]
-    {
+    for (from, to) in [
+        (0, 48_000),
+        (48_000, 0),
+        (MAX_SAMPLE_RATE_HZ + 1, 48_000),
+        (100, 100 * MAX_RATIO + 1),
+        (768_000, 1_000),
+    ] {
         let error = Resampler::new(from, to, 1).unwrap_err();
         assert!(matches!(error, Error::SampleRates { .. }), "{error:?}");
     }
@@ -133,8 +144,9 @@ fn rates_that_cannot_be_converted_are_refused() {
 
 #[test]
 fn any_memory_order_is_read() {
-    let planar = Array2::from_shape_fn((2, 3_000), |(channel, at)| ((at * (channel + 1)) as f32 * 0.01).sin());
-    let interleaved = planar.t().to_owned().reversed_axes();
+    let planar =
+        Array2::from_shape_fn((2, 3_000), |(channel, at)| ((at * (channel + 1)) as f32 * 0.01).sin());
+    let interleaved = planar.t().as_standard_layout().into_owned().reversed_axes();
     assert!(!interleaved.is_standard_layout());
     let of = |samples| resample(&AudioBuffer::new(samples, 44_100).unwrap(), 48_000).unwrap();
     assert_eq!(of(planar), of(interleaved));

@@ -22,6 +22,7 @@
 //! sample rate or channels change on the way, and edit lists with more than one part: these are
 //! [`Error::Unsupported`](crate::Error::Unsupported), except the last, of which the whole media is decoded.
 
+mod body;
 mod channels;
 mod mp4_edits;
 mod open;

@@ -31,7 +31,8 @@ pub(super) fn find_edit(path: &Path, track_id: u32, media_ticks: Option<u64>) ->
         .find(|track| find(track, b"tkhd").and_then(header_track_id) == Some(track_id))?;
     let media_scale = timescale(find(find(track, b"mdia")?, b"mdhd")?)?;
     let (start, movie_length) = single_edit(find(find(track, b"edts")?, b"elst")?)?;
-    let to_media = |ticks: u64| (u128::from(ticks) * u128::from(media_scale) / u128::from(movie_scale)) as u64;
+    let to_media =
+        |ticks: u64| (u128::from(ticks) * u128::from(media_scale) / u128::from(movie_scale)) as u64;
     let length = (movie_length > 0).then(|| to_media(movie_length));
     let coarse = to_media(1).saturating_add(1);
     let length = match (length, media_ticks) {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
@@ -12,6 +13,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
+use super::body::Body;
 use super::mp4_edits::{Edit, find_edit, parse_itunes_gap};
 use crate::{Error, Result};
 
@@ -32,12 +34,27 @@ pub(super) struct Opened {
     pub(super) lost_its_end: bool,
 }
 
+/// Runs a piece of a demultiplexer or decoder. On some malformed files these panic (on an overflow or an index); to a
+/// caller that is damage like any other. The reader is not used again after it.
+pub(super) fn guarded<T>(path: &Path, at_secs: f64, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let reason = "the decoder cannot cope with this data".to_owned();
+        Err(Error::Damaged { path: path.to_owned(), at_secs, reason })
+    })
+}
+
 pub(super) fn open(path: &Path) -> Result<Opened> {
+    guarded(path, 0.0, || open_unguarded(path))
+}
+
+fn open_unguarded(path: &Path) -> Result<Opened> {
     let mut format = probe(path)?;
     let container = format.format_info().short_name;
     let track = format
         .default_track(TrackType::Audio)
-        .ok_or_else(|| Error::unsupported(path, format!("no decodable audio track in this {container} file")))?
+        .ok_or_else(|| {
+            Error::unsupported(path, format!("no decodable audio track in this {container} file"))
+        })?
         .clone();
     let params = track
         .codec_params
@@ -46,13 +63,17 @@ pub(super) fn open(path: &Path) -> Result<Opened> {
         .ok_or_else(|| Error::unsupported(path, "unknown codec"))?;
     let span = audio_span(path, format.as_mut(), container, &track, params);
     let options = AudioDecoderOptions::default().gapless(span.trimmed_by_decoder);
-    let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &options).map_err(|e| match e {
-        SymphoniaError::Unsupported(reason) => {
-            let known = "PCM, FLAC, Vorbis, MP3, AAC-LC (mono, stereo) and ALAC";
-            Error::unsupported(path, format!("the codec of this {container} file is none of {known} ({reason})"))
-        }
-        other => translate(path, 0.0, other),
-    })?;
+    let decoder =
+        symphonia::default::get_codecs().make_audio_decoder(params, &options).map_err(|e| match e {
+            SymphoniaError::Unsupported(reason) => {
+                let known = "PCM, FLAC, Vorbis, MP3, AAC-LC (mono, stereo) and ALAC";
+                Error::unsupported(
+                    path,
+                    format!("the codec of this {container} file is none of {known} ({reason})"),
+                )
+            }
+            other => translate(path, 0.0, other),
+        })?;
     let codec = decoder.codec_info().short_name;
     let ticks_per_sec = match track.time_base {
         Some(base) => f64::from(base.denom.get()) / f64::from(base.numer.get()),
@@ -72,16 +93,20 @@ pub(super) fn open(path: &Path) -> Result<Opened> {
 }
 
 fn probe(path: &Path) -> Result<Box<dyn FormatReader>> {
-    let io = |e| Error::Core(musicot_core::Error::io(path)(e));
+    let io = |e: std::io::Error| Error::Core(musicot_core::Error::io(path)(e));
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if metadata.is_dir() {
         return Err(Error::not_audio(path, "it is a directory"));
     }
-    if metadata.is_file() && metadata.len() == 0 {
+    if !metadata.is_file() {
+        return Err(Error::not_audio(path, "it is no regular file"));
+    }
+    if metadata.len() == 0 {
         return Err(Error::not_audio(path, "the file is empty (0 bytes)"));
     }
-    let stream = MediaSourceStream::new(Box::new(file), Default::default());
+    let body = Body::new(file).map_err(io)?;
+    let stream = MediaSourceStream::new(Box::new(body), Default::default());
     // Pictures are never looked at, so none is kept.
     let tags = MetadataOptions::default().limit_visual_bytes(Limit::Maximum(0));
     symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), tags).map_err(|e| {

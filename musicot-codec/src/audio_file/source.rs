@@ -6,7 +6,7 @@ use symphonia::core::audio::{AudioSpec, Channels as Layout, GenericAudioBufferRe
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::packet::Packet;
 
-use super::open::{Opened, open, translate};
+use super::open::{Opened, guarded, open, translate};
 use super::{DecodeReport, Tolerance};
 use crate::resample::Planar;
 use crate::{Error, Result};
@@ -100,6 +100,13 @@ impl Source {
     }
 
     fn decode_next(&mut self) -> Result<Option<Planar>> {
+        let (path, at_secs) = (self.path.clone(), self.at_secs());
+        let decoded = guarded(&path, at_secs, || self.decode_unguarded());
+        self.ended |= decoded.is_err();
+        decoded
+    }
+
+    fn decode_unguarded(&mut self) -> Result<Option<Planar>> {
         while !self.ended {
             let Some(packet) = self.next_packet()? else {
                 self.end()?;

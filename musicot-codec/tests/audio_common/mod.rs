@@ -29,7 +29,10 @@ pub const DECODED: [&str; 16] = [
 ];
 
 /// Power of `expected` over that of the difference, in dB.
-pub fn snr_db<'a>(expected: impl IntoIterator<Item = &'a f32>, actual: impl IntoIterator<Item = &'a f32>) -> f64 {
+pub fn snr_db<'a>(
+    expected: impl IntoIterator<Item = &'a f32>,
+    actual: impl IntoIterator<Item = &'a f32>,
+) -> f64 {
     let (mut signal, mut noise) = (0.0, 1e-300);
     for (expected, actual) in expected.into_iter().zip(actual) {
         let (expected, actual) = (f64::from(*expected), f64::from(*actual));

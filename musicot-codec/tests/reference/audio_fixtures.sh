@@ -16,7 +16,7 @@ signal() { # name rate channels seconds extra-arguments...
     shift 4
     expressions=$(echo "$left" | sed "s/R/$rate/")
     [ "$channels" = 1 ] || expressions="$expressions|$right"
-    ff -f lavfi -i "aevalsrc=exprs=$expressions:s=$rate:d=$seconds" -map_metadata -1 "$@" "$name"
+    ff -f lavfi -i "aevalsrc=exprs=$expressions:s=$rate:d=$seconds" -map_metadata -1 -fflags +bitexact -flags +bitexact "$@" "$name"
 }
 
 # Lossless: compared with each other, exactly.
@@ -33,7 +33,7 @@ ff -i stereo_48k_s16.wav -map_metadata -1 -c:a alac stereo_48k_alac.m4a
 ff -i mono_22k_s16.wav   -map_metadata -1 -c:a alac mono_22k_alac.m4a
 
 # Lossy: with goldens. vorbis, mp3 with and without a LAME tag, AAC with an edit list.
-signal stereo_44k.ogg   44100 2 0.16 -c:a libvorbis -q:a 0
+signal stereo_44k.ogg   44100 2 0.16 -c:a libvorbis -q:a 0 -page_duration 20000
 signal mono_44k.mp3     44100 1 0.3 -c:a libmp3lame -b:a 64k
 signal mono_44k_bare.mp3 44100 1 0.25 -c:a libmp3lame -b:a 64k -write_xing 0 -id3v2_version 0
 signal stereo_48k.m4a   48000 2 0.14 -c:a aac -b:a 96k

@@ -85,6 +85,11 @@ impl<W: Write + Seek> Encoder<W> {
         u64::from(u32::MAX - self.header_bytes) / self.frame_bytes()
     }
 
+    #[cfg(test)]
+    pub(super) fn pretend_frames(&mut self, frames: u64) {
+        self.frames = frames;
+    }
+
     fn frame_bytes(&self) -> u64 {
         (self.channels * self.options.format.bytes()) as u64
     }
@@ -228,6 +233,21 @@ mod tests {
         assert_eq!(bytes.len(), 44 + 9 + 1);
         assert_eq!(u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize, bytes.len() - 8);
         assert_eq!(u32::from_le_bytes(bytes[40..44].try_into().unwrap()), 9);
+    }
+
+    #[test]
+    fn the_limit_is_what_the_sizes_can_express() {
+        for (format, frame_bytes) in [(WavFormat::Int16, 2), (WavFormat::Int24, 3), (WavFormat::Float32, 4)] {
+            let options = WavOptions { format, dither: None };
+            let encoder = Encoder::start(Cursor::new(Vec::new()), 8_000, 1, options).unwrap();
+            let riff_bytes = |frames: u64| {
+                let data = frames * frame_bytes;
+                u64::from(encoder.header_bytes) - 8 + data + data % 2
+            };
+            let limit = encoder.limit_frames();
+            assert!(riff_bytes(limit) <= u64::from(u32::MAX), "{format:?}");
+            assert!(riff_bytes(limit + 4) > u64::from(u32::MAX) - 16, "{format:?} leaves little unused");
+        }
     }
 
     #[test]

@@ -154,3 +154,22 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |e| Error::Core(musicot_core::Error::io(path)(e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_4_gib_are_refused_and_leave_nothing() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = WavOptions { format: WavFormat::Float32, dither: None };
+        let mut writer = WavWriter::create(dir.path().join("long.wav"), 8_000, 1, options).unwrap();
+        writer.encoder.pretend_frames((1 << 30) - 20);
+        let block = AudioBuffer::mono(vec![0.0; 100], 8_000).unwrap();
+        let error = writer.append(&block).unwrap_err();
+        assert!(matches!(error, Error::TooLong { .. }), "{error:?}");
+        assert!(error.to_string().contains("long.wav"), "{error}");
+        assert!(writer.finish().is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
