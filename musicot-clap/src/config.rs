@@ -91,7 +91,12 @@ impl ClapConfig {
         self.audio_config.validate()?;
         self.text_config.validate()?;
         let (frames, room) = (self.features.window_frames(), self.audio_config.image_frames());
-        check("features.hop_samples", frames <= room, &format!("a window must be at most {room} frames"), frames)
+        check(
+            "features.hop_samples",
+            frames <= room,
+            &format!("a window must be at most {room} frames"),
+            frames,
+        )
     }
 }
 
@@ -140,7 +145,12 @@ impl FeatureConfig {
     }
 
     fn validate(&self) -> Result<()> {
-        check("features.sample_rate_hz", self.sample_rate_hz > 0, "expected a positive rate", self.sample_rate_hz)?;
+        check(
+            "features.sample_rate_hz",
+            self.sample_rate_hz > 0,
+            "expected a positive rate",
+            self.sample_rate_hz,
+        )?;
         check("features.n_fft", self.n_fft >= 16, "expected at least 16", self.n_fft)?;
         check("features.hop_samples", self.hop_samples > 0, "expected a positive number", self.hop_samples)?;
         let nyquist = f64::from(self.sample_rate_hz) / 2.0;
@@ -237,19 +247,51 @@ impl AudioConfig {
             check(&name(field), (1..=65_536).contains(&value), "expected 1..=65536", value)?;
         }
         let divides = self.spec_size % self.num_mel_bins == 0;
-        check(&name("num_mel_bins"), divides, &format!("expected a divisor of spec_size {}", self.spec_size), self.num_mel_bins)?;
+        check(
+            &name("num_mel_bins"),
+            divides,
+            &format!("expected a divisor of spec_size {}", self.spec_size),
+            self.num_mel_bins,
+        )?;
         for stride in self.patch_stride {
-            let fits = self.spec_size % stride == 0 && stride <= self.patch_size && (self.patch_size - stride) % 2 == 0;
-            check(&name("patch_stride"), fits, "expected a divisor of spec_size, at most patch_size and as odd or even", stride)?;
+            let fits = self.spec_size % stride == 0
+                && stride <= self.patch_size
+                && (self.patch_size - stride) % 2 == 0;
+            check(
+                &name("patch_stride"),
+                fits,
+                "expected a divisor of spec_size, at most patch_size and as odd or even",
+                stride,
+            )?;
         }
-        check(&name("mlp_ratio"), self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0, "expected 0 < ratio <= 64", self.mlp_ratio)?;
-        check(&name("layer_norm_eps"), self.layer_norm_eps > 0.0, "expected a positive number", self.layer_norm_eps)?;
+        check(
+            &name("mlp_ratio"),
+            self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0,
+            "expected 0 < ratio <= 64",
+            self.mlp_ratio,
+        )?;
+        check(
+            &name("layer_norm_eps"),
+            self.layer_norm_eps > 0.0,
+            "expected a positive number",
+            self.layer_norm_eps,
+        )?;
         let stages = self.depths.len();
         check(&name("depths"), (1..=8).contains(&stages), "expected 1 to 8 stages", stages)?;
         let heads = self.num_attention_heads.len();
-        check(&name("num_attention_heads"), heads == stages, &format!("expected one number for each of {stages} stages"), heads)?;
+        check(
+            &name("num_attention_heads"),
+            heads == stages,
+            &format!("expected one number for each of {stages} stages"),
+            heads,
+        )?;
         let last = self.width(stages - 1);
-        check(&name("hidden_size"), self.hidden_size == last, &format!("expected {last}, the width of the last stage"), self.hidden_size)?;
+        check(
+            &name("hidden_size"),
+            self.hidden_size == last,
+            &format!("expected {last}, the width of the last stage"),
+            self.hidden_size,
+        )?;
         (0..stages).try_for_each(|stage| self.validate_stage(stage))
     }
 
@@ -257,14 +299,21 @@ impl AudioConfig {
         let (depth, heads, width) = (self.depths[stage], self.num_attention_heads[stage], self.width(stage));
         check("audio_config.depths", (1..=256).contains(&depth), "expected 1..=256 blocks a stage", depth)?;
         let divides = heads > 0 && width % heads == 0;
-        check("audio_config.num_attention_heads", divides, &format!("expected a divisor of the stage's width {width}"), heads)?;
+        check(
+            "audio_config.num_attention_heads",
+            divides,
+            &format!("expected a divisor of the stage's width {width}"),
+            heads,
+        )?;
         let is_last = stage + 1 == self.depths.len();
         let resolution = self.resolution(stage);
         let smallest = resolution[0].min(resolution[1]);
         let window = self.window_size.min(smallest);
         for side in resolution {
             let fits = side > 0 && side % window == 0 && (is_last || side % 2 == 0);
-            let wanted = format!("stage {stage} has {side} tokens a side: expected a multiple of the window {window}, even before another stage; window_size");
+            let wanted = format!(
+                "stage {stage} has {side} tokens a side: expected a multiple of the window {window}, even before another stage; window_size"
+            );
             check("audio_config.spec_size", fits, &wanted, self.window_size)?;
         }
         Ok(())
@@ -347,15 +396,30 @@ impl TextConfig {
             check(&name(field), (1..=most).contains(&value), &format!("expected 1..={most}"), value)?;
         }
         let divides = self.hidden_size % self.num_attention_heads == 0;
-        check(&name("num_attention_heads"), divides, "expected a divisor of hidden_size", self.num_attention_heads)?;
-        check(&name("layer_norm_eps"), self.layer_norm_eps > 0.0, "expected a positive number", self.layer_norm_eps)?;
+        check(
+            &name("num_attention_heads"),
+            divides,
+            "expected a divisor of hidden_size",
+            self.num_attention_heads,
+        )?;
+        check(
+            &name("layer_norm_eps"),
+            self.layer_norm_eps > 0.0,
+            "expected a positive number",
+            self.layer_norm_eps,
+        )?;
         let known = (0..self.vocab_size).contains(&self.pad_token_id);
         check(&name("pad_token_id"), known, "expected an id of the vocabulary", self.pad_token_id)?;
         let (offset, rows) = (self.position_offset, self.max_position_embeddings);
         check(&name("position_offset"), (0..rows).contains(&offset), &format!("expected 0..{rows}"), offset)?;
         // Below this a truncated text would be special tokens only.
         let room = (4..=rows - offset).contains(&self.max_tokens);
-        check(&name("max_tokens"), room, &format!("expected 4..={} (the positions)", rows - offset), self.max_tokens)
+        check(
+            &name("max_tokens"),
+            room,
+            &format!("expected 4..={} (the positions)", rows - offset),
+            self.max_tokens,
+        )
     }
 }
 

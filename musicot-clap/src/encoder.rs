@@ -42,7 +42,11 @@ pub trait AudioTextEncoder: Send {
     /// [`Error::Input`] for another sample rate, no samples, NaN or infinity, or a hop of 0.
     fn embed_windows(&self, audio: &AudioBuffer, hop_samples: usize) -> Result<Tensor> {
         if audio.sample_rate_hz() != self.sample_rate_hz() {
-            let reason = format!("expected {} Hz, got {} Hz: resample it first", self.sample_rate_hz(), audio.sample_rate_hz());
+            let reason = format!(
+                "expected {} Hz, got {} Hz: resample it first",
+                self.sample_rate_hz(),
+                audio.sample_rate_hz()
+            );
             return Err(Error::input("audio", reason));
         }
         audio.expect_finite()?;

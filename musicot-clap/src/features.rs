@@ -78,16 +78,39 @@ mod tests {
     /// The definition, written out in f64 for one frame: reflection, Hann, DFT, triangles.
     #[test]
     fn equals_a_slow_oracle() {
-        let config = FeatureConfig { n_fft: 64, hop_samples: 24, sample_rate_hz: 8000, max_hz: 3900.0, ..FeatureConfig::default() };
+        let config = FeatureConfig {
+            n_fft: 64,
+            hop_samples: 24,
+            sample_rate_hz: 8000,
+            max_hz: 3900.0,
+            ..FeatureConfig::default()
+        };
         let mel = LogMel::new(&config, 6, Device::Cpu).unwrap();
         let samples = noise(200);
         let got = tensor::to_array(&mel.forward(&samples).unwrap()).unwrap();
         assert_eq!(got.shape(), [2, 200 / 24 + 1, 6]);
         let bank = MelBank::new(&MelConfig {
-            sample_rate_hz: 8000, n_fft: 64, bands: 6, min_hz: 50.0, max_hz: 3900.0, scale: config.mel_scale, norm: config.mel_norm,
-        }).unwrap().weights;
-        let values: Vec<f64> = tensor::to_vec(&samples).unwrap()[200..].iter().map(|v| f64::from(*v)).collect();
-        let mirrored = |at: i64| values[if at < 0 { -at } else if at >= 200 { 398 - at } else { at } as usize];
+            sample_rate_hz: 8000,
+            n_fft: 64,
+            bands: 6,
+            min_hz: 50.0,
+            max_hz: 3900.0,
+            scale: config.mel_scale,
+            norm: config.mel_norm,
+        })
+        .unwrap()
+        .weights;
+        let values: Vec<f64> =
+            tensor::to_vec(&samples).unwrap()[200..].iter().map(|v| f64::from(*v)).collect();
+        let mirrored = |at: i64| {
+            values[if at < 0 {
+                -at
+            } else if at >= 200 {
+                398 - at
+            } else {
+                at
+            } as usize]
+        };
         for frame in [0, 3, 8] {
             for band in 0..6 {
                 let mut sum = 0.0;

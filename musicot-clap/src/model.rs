@@ -65,7 +65,12 @@ impl Clap {
     ///
     /// # Errors
     /// [`Error::Config`] for sizes that do not fit one another or the tokenizer.
-    pub fn with_tokenizer(config: ClapConfig, tokenizer: TextTokenizer, device: Device, seed: u64) -> Result<Self> {
+    pub fn with_tokenizer(
+        config: ClapConfig,
+        tokenizer: TextTokenizer,
+        device: Device,
+        seed: u64,
+    ) -> Result<Self> {
         Self::build(config, tokenizer, ParamStore::new(device, seed))
     }
 
@@ -114,7 +119,11 @@ impl Clap {
     fn build(config: ClapConfig, tokenizer: TextTokenizer, params: ParamStore) -> Result<Self> {
         config.validate()?;
         if tokenizer.vocab_size() > config.text_config.vocab_size as usize {
-            let reason = format!("is {}, but the tokenizer knows {} tokens", config.text_config.vocab_size, tokenizer.vocab_size());
+            let reason = format!(
+                "is {}, but the tokenizer knows {} tokens",
+                config.text_config.vocab_size,
+                tokenizer.vocab_size()
+            );
             return Err(Error::config("text_config.vocab_size", reason));
         }
         let (scope, dim) = (params.root(), config.projection_dim);
@@ -122,11 +131,24 @@ impl Clap {
         let mel = LogMel::new(&config.features, config.audio_config.num_mel_bins, params.device())?;
         let audio = AudioTower::new(&scope.sub("audio_model"), &config.audio_config)?;
         let text = TextTower::new(&scope.sub("text_model"), &config.text_config)?;
-        let audio_projection = Projection::new(&scope.sub("audio_projection"), config.audio_config.hidden_size, dim)?;
-        let text_projection = Projection::new(&scope.sub("text_projection"), config.text_config.hidden_size, dim)?;
+        let audio_projection =
+            Projection::new(&scope.sub("audio_projection"), config.audio_config.hidden_size, dim)?;
+        let text_projection =
+            Projection::new(&scope.sub("text_projection"), config.text_config.hidden_size, dim)?;
         let logit_scale_a = scope.param("logit_scale_a", &[], scale)?;
         let logit_scale_t = scope.param("logit_scale_t", &[], scale)?;
-        Ok(Self { config, params, tokenizer, mel, audio, text, audio_projection, text_projection, logit_scale_a, logit_scale_t })
+        Ok(Self {
+            config,
+            params,
+            tokenizer,
+            mel,
+            audio,
+            text,
+            audio_projection,
+            text_projection,
+            logit_scale_a,
+            logit_scale_t,
+        })
     }
 
     /// The sizes.
@@ -194,7 +216,9 @@ impl Clap {
     /// # Errors
     /// libtorch refuses different widths.
     pub fn probabilities(&self, audio: &Tensor, text: &Tensor) -> Result<Tensor> {
-        tch::no_grad(|| similarity::probabilities(audio, text, self.logit_scale_a.f_exp()?.f_double_value(&[])?))
+        tch::no_grad(|| {
+            similarity::probabilities(audio, text, self.logit_scale_a.f_exp()?.f_double_value(&[])?)
+        })
     }
 
     /// Keeps the temperatures within the range training may use.
@@ -231,9 +255,12 @@ impl AudioTextEncoder for Clap {
     fn embed_audio(&self, samples: &Tensor) -> Result<Tensor> {
         shape::expect("samples", samples, &[shape::ANY, shape::ANY])?;
         shape::expect_kind("samples", samples, Kind::Float)?;
-        let (batch, length, window) = (samples.size()[0], samples.size()[1], self.config.features.window_samples);
+        let (batch, length, window) =
+            (samples.size()[0], samples.size()[1], self.config.features.window_samples);
         if batch == 0 || length == 0 || length > window {
-            let reason = format!("expected at least one clip of 1..={window} samples, got {batch} of {length}: embed_windows takes longer ones");
+            let reason = format!(
+                "expected at least one clip of 1..={window} samples, got {batch} of {length}: embed_windows takes longer ones"
+            );
             return Err(Error::input("samples", reason));
         }
         let filled = fill(&samples.f_to_device(self.params.device())?, window)?;
@@ -244,7 +271,9 @@ impl AudioTextEncoder for Clap {
         let embed = |part: &[&str]| self.project_text(&self.pooled_text(part)?);
         let parts: Vec<Tensor> = match texts.is_empty() {
             true => vec![tch::no_grad(|| embed(texts))?],
-            false => texts.chunks(TEXTS_AT_ONCE).map(|part| tch::no_grad(|| embed(part))).collect::<Result<_>>()?,
+            false => {
+                texts.chunks(TEXTS_AT_ONCE).map(|part| tch::no_grad(|| embed(part))).collect::<Result<_>>()?
+            }
         };
         Ok(Tensor::f_cat(&parts, 0)?)
     }

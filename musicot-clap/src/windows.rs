@@ -23,7 +23,10 @@ pub fn starts(samples: usize, window: usize, hop: usize) -> Result<impl Iterator
         return Err(Error::input("audio", "expected at least one sample, got none"));
     }
     if window == 0 || hop == 0 {
-        return Err(Error::input("windows", format!("expected window > 0 and hop > 0, got {window} and {hop}")));
+        return Err(Error::input(
+            "windows",
+            format!("expected window > 0 and hop > 0, got {window} and {hop}"),
+        ));
     }
     let later = (1..).map(move |i: usize| i.saturating_mul(hop));
     let is_half_inside = move |start: &usize| start.saturating_add(window.div_ceil(2)) <= samples;

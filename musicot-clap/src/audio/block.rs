@@ -28,10 +28,18 @@ impl Block {
         let geometry = Geometry { resolution, side, shift };
         let heads = config.num_attention_heads[stage];
         let inner_width = (width as f64 * config.mlp_ratio) as i64;
-        let linear = |name: &str, from, to| Linear::with_init(&scope.sub(name).sub("dense"), from, to, true, Init::Normal(0.02));
+        let linear = |name: &str, from, to| {
+            Linear::with_init(&scope.sub(name).sub("dense"), from, to, true, Init::Normal(0.02))
+        };
         Ok(Self {
             before: LayerNorm::new(&scope.sub("layernorm_before"), width, eps)?,
-            attention: WindowAttention::new(&scope.sub("attention"), width, heads, config.qkv_bias, geometry)?,
+            attention: WindowAttention::new(
+                &scope.sub("attention"),
+                width,
+                heads,
+                config.qkv_bias,
+                geometry,
+            )?,
             after: LayerNorm::new(&scope.sub("layernorm_after"), width, eps)?,
             inner: linear("intermediate", width, inner_width)?,
             outer: linear("output", inner_width, width)?,

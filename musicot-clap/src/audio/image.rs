@@ -28,7 +28,8 @@ impl MelImage {
         let bands = config.num_mel_bins;
         let options = (Kind::Float, scope.device());
         // Only counts batches in training elsewhere; kept so that the set of tensors is the published one.
-        let _ = scope.buffer("num_batches_tracked", Tensor::f_zeros([0_i64; 0], (Kind::Int64, scope.device()))?)?;
+        let _ = scope
+            .buffer("num_batches_tracked", Tensor::f_zeros([0_i64; 0], (Kind::Int64, scope.device()))?)?;
         Ok(Self {
             weight: scope.param("weight", &[bands], Init::Const(1.0))?,
             bias: scope.param("bias", &[bands], Init::Const(0.0))?,

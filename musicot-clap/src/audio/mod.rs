@@ -40,7 +40,8 @@ impl AudioTower {
     /// See [`Scope::param`].
     pub fn new(scope: &Scope, config: &AudioConfig) -> Result<Self> {
         let scope = scope.sub("audio_encoder");
-        let stages = (0..config.depths.len()).map(|stage| Stage::new(&scope.sub("layers").sub(stage), config, stage));
+        let stages =
+            (0..config.depths.len()).map(|stage| Stage::new(&scope.sub("layers").sub(stage), config, stage));
         Ok(Self {
             image: MelImage::new(&scope.sub("batch_norm"), config)?,
             embed: PatchEmbed::new(&scope.sub("patch_embed"), config)?,
@@ -78,7 +79,8 @@ impl Stage {
         let blocks = (0..config.depths[stage])
             .map(|index| Block::new(&scope.sub("blocks").sub(index), config, stage, index % 2 == 1))
             .collect::<Result<_>>()?;
-        let merge = || PatchMerge::new(&scope.sub("downsample"), config.width(stage), config.resolution(stage));
+        let merge =
+            || PatchMerge::new(&scope.sub("downsample"), config.width(stage), config.resolution(stage));
         Ok(Self { blocks, merge: if is_last { None } else { Some(merge()?) } })
     }
 

@@ -49,7 +49,13 @@ impl PatchMerge {
     pub(super) fn new(scope: &Scope, width: i64, resolution: [i64; 2]) -> Result<Self> {
         Ok(Self {
             norm: LayerNorm::new(&scope.sub("norm"), 4 * width, OUTER_EPS)?,
-            reduction: Linear::with_init(&scope.sub("reduction"), 4 * width, 2 * width, false, Init::fan_in(4 * width))?,
+            reduction: Linear::with_init(
+                &scope.sub("reduction"),
+                4 * width,
+                2 * width,
+                false,
+                Init::fan_in(4 * width),
+            )?,
             resolution,
         })
     }
@@ -77,7 +83,10 @@ mod tests {
         // Four by two tokens of width 1 whose value is `10 * row + column`; the squares are seen before the norm.
         let x = Tensor::from_slice(&[0_f32, 1.0, 10.0, 11.0, 20.0, 21.0, 30.0, 31.0]).reshape([1, 8, 1]);
         let squares = x.reshape([1, 2, 2, 1, 2, 1]).permute([0, 1, 3, 4, 2, 5]).reshape([1, 2, 4]);
-        assert_eq!(Vec::<f32>::try_from(squares.flatten(0, -1)).unwrap(), [0.0, 10.0, 1.0, 11.0, 20.0, 30.0, 21.0, 31.0]);
+        assert_eq!(
+            Vec::<f32>::try_from(squares.flatten(0, -1)).unwrap(),
+            [0.0, 10.0, 1.0, 11.0, 20.0, 30.0, 21.0, 31.0]
+        );
         let store = ParamStore::new(Device::Cpu, 0);
         let merge = PatchMerge::new(&store.root(), 1, [4, 2]).unwrap();
         assert_eq!(merge.forward(&x.to_kind(Kind::Float)).unwrap().size(), [1, 2, 2]);

@@ -38,7 +38,13 @@ pub(super) struct Geometry {
 }
 
 impl WindowAttention {
-    pub(super) fn new(scope: &Scope, width: i64, heads: i64, qkv_bias: bool, geometry: Geometry) -> Result<Self> {
+    pub(super) fn new(
+        scope: &Scope,
+        width: i64,
+        heads: i64,
+        qkv_bias: bool,
+        geometry: Geometry,
+    ) -> Result<Self> {
         let own = scope.sub("self");
         let linear = |name: &str| Linear::with_init(&own.sub(name), width, width, qkv_bias, SPREAD);
         let side = geometry.side;
@@ -125,7 +131,8 @@ mod tests {
     fn only_the_edge_windows_are_masked() {
         let mask = shift_mask(Geometry { resolution: [4, 4], side: 2, shift: 1 }, Device::Cpu).unwrap();
         assert_eq!(mask.size(), [4, 1, 4, 4]);
-        let masked = |window: i64| mask.get(window).lt(0.0).sum(musicot_core::tch::Kind::Int64).int64_value(&[]);
+        let masked =
+            |window: i64| mask.get(window).lt(0.0).sum(musicot_core::tch::Kind::Int64).int64_value(&[]);
         // No edge; a vertical seam (two pairs of pairs); a horizontal one; both: every token is alone.
         assert_eq!([masked(0), masked(1), masked(2), masked(3)], [0, 8, 8, 12]);
     }

@@ -42,11 +42,22 @@ impl TextLayer {
     pub(super) fn forward(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         let (batch, seq, width) = x.size3()?;
         let split = |linear: &Linear| -> Result<Tensor> {
-            Ok(linear.forward(x)?.f_reshape([batch, seq, self.heads, width / self.heads])?.f_transpose(1, 2)?)
+            Ok(linear
+                .forward(x)?
+                .f_reshape([batch, seq, self.heads, width / self.heads])?
+                .f_transpose(1, 2)?)
         };
         let (query, key, value) = (split(&self.query)?, split(&self.key)?, split(&self.value)?);
-        let mixed =
-            Tensor::f_scaled_dot_product_attention(&query, &key, &value, Some(mask), 0.0, false, None, false)?;
+        let mixed = Tensor::f_scaled_dot_product_attention(
+            &query,
+            &key,
+            &value,
+            Some(mask),
+            0.0,
+            false,
+            None,
+            false,
+        )?;
         let mixed = self.attended.forward(&mixed.f_transpose(1, 2)?.f_reshape([batch, seq, width])?)?;
         let x = self.attended_norm.forward(&x.f_add(&mixed)?)?;
         let inner = self.outer.forward(&self.inner.forward(&x)?.f_gelu("none")?)?;

@@ -38,7 +38,11 @@ impl TextTower {
         };
         Ok(Self {
             words: Embedding::new(&table.sub("word_embeddings"), config.vocab_size, width)?,
-            positions: Embedding::new(&table.sub("position_embeddings"), config.max_position_embeddings, width)?,
+            positions: Embedding::new(
+                &table.sub("position_embeddings"),
+                config.max_position_embeddings,
+                width,
+            )?,
             types: Embedding::new(&table.sub("token_type_embeddings"), config.type_vocab_size, width)?,
             norm: LayerNorm::new(&table.sub("LayerNorm"), width, config.layer_norm_eps)?,
             layers: (0..config.num_hidden_layers)
@@ -77,7 +81,8 @@ impl TextTower {
     fn embed(&self, ids: &Tensor) -> Result<Tensor> {
         let options = (Kind::Int64, ids.device());
         let end = self.position_offset + ids.size()[1];
-        let positions = self.positions.forward(&Tensor::f_arange_start(self.position_offset, end, options)?)?;
+        let positions =
+            self.positions.forward(&Tensor::f_arange_start(self.position_offset, end, options)?)?;
         let kind = self.types.weight().f_get(0)?;
         self.norm.forward(&self.words.forward(ids)?.f_add(&positions)?.f_add(&kind)?)
     }
