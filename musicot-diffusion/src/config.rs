@@ -117,12 +117,24 @@ impl DitConfig {
             require(field, (1..=1 << 24).contains(&value), format!("expected 1..=16777216, got {value}"))?;
         }
         for (field, value) in [("frame_rate_hz", self.frame_rate_hz), ("rope_theta", self.rope_theta)] {
-            require(field, value.is_finite() && value > 0.0, format!("expected a positive number, got {value}"))?;
+            require(
+                field,
+                value.is_finite() && value > 0.0,
+                format!("expected a positive number, got {value}"),
+            )?;
         }
         let kernel = self.semantic_kernel;
-        require("semantic_kernel", kernel > 0 && kernel % 2 == 1, format!("expected an odd number, got {kernel}"))?;
+        require(
+            "semantic_kernel",
+            kernel > 0 && kernel % 2 == 1,
+            format!("expected an odd number, got {kernel}"),
+        )?;
         let time = self.time_dim;
-        require("time_dim", time > 0 && time % 2 == 0, format!("expected a positive even number, got {time}"))?;
+        require(
+            "time_dim",
+            time > 0 && time % 2 == 0,
+            format!("expected a positive even number, got {time}"),
+        )?;
         let even_heads = self.width % self.heads == 0 && self.head_dim() % 2 == 0;
         let reason = format!("expected heads of even width, got {} over {}", self.width, self.heads);
         require("heads", even_heads, reason)
@@ -170,6 +182,8 @@ mod tests {
         assert!(bad(|c| c.ffn_mult = f64::NAN).contains("ffn_mult"));
         assert!(bad(|c| c.semantic_kernel = 4).contains("semantic_kernel"));
         assert!(bad(|c| c.frame_rate_hz = 0.0).contains("frame_rate_hz"));
-        assert!(serde_json::from_str::<DitConfig>(r#"{"widht": 1}"#).unwrap_err().to_string().contains("widht"));
+        assert!(
+            serde_json::from_str::<DitConfig>(r#"{"widht": 1}"#).unwrap_err().to_string().contains("widht")
+        );
     }
 }

@@ -10,9 +10,16 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Input`] when there is no stream, dim or frame.
-pub fn frame_noise(streams: &[CounterRng], dim: i64, first: usize, frames: usize, device: Device) -> Result<Tensor> {
+pub fn frame_noise(
+    streams: &[CounterRng],
+    dim: i64,
+    first: usize,
+    frames: usize,
+    device: Device,
+) -> Result<Tensor> {
     if streams.is_empty() || dim <= 0 || frames == 0 {
-        let reason = format!("expected some of each, got {} streams, {dim} dims, {frames} frames", streams.len());
+        let reason =
+            format!("expected some of each, got {} streams, {dim} dims, {frames} frames", streams.len());
         return Err(Error::input("noise", reason));
     }
     let mut values = Vec::with_capacity(streams.len() * frames * dim as usize);

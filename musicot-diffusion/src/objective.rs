@@ -6,8 +6,8 @@
 
 use std::f64::consts::FRAC_PI_2;
 
-use serde::{Deserialize, Serialize};
 use musicot_core::tch::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 

@@ -1,9 +1,9 @@
 //! One window of latents: solver, guidance, and latents that are already known.
 
 use musicot_core::shape;
+use musicot_core::tch::{self, Kind, Tensor};
 use musicot_core::{GuidanceScale, tensor};
 use serde::{Deserialize, Serialize};
-use musicot_core::tch::{self, Kind, Tensor};
 
 use crate::condition::twice;
 use crate::config::expect_latents;

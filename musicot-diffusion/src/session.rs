@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 
+use musicot_core::tch::{Kind, Tensor};
 use musicot_core::{CounterRng, shape, tensor};
 use serde::{Deserialize, Serialize};
-use musicot_core::tch::{Kind, Tensor};
 
 use crate::condition::{Thoughts, frame_windows, mask};
 use crate::{Condition, Denoiser, Error, Known, Request, Result, Sampler, frame_noise};
@@ -42,14 +42,20 @@ impl SessionConfig {
     pub fn validate(&self, max_frames: usize) -> Result<()> {
         let taken = self.prefix_frames.saturating_add(self.lookahead_frames);
         if self.window_frames <= taken {
-            let reason = format!("expected more than prefix and lookahead, {taken}, got {}", self.window_frames);
+            let reason =
+                format!("expected more than prefix and lookahead, {taken}, got {}", self.window_frames);
             return Err(Error::config("window_frames", reason));
         }
         if self.first_window_frames <= self.lookahead_frames {
-            let reason = format!("expected more than lookahead, {}, got {}", self.lookahead_frames, self.first_window_frames);
+            let reason = format!(
+                "expected more than lookahead, {}, got {}",
+                self.lookahead_frames, self.first_window_frames
+            );
             return Err(Error::config("first_window_frames", reason));
         }
-        for (field, frames) in [("window_frames", self.window_frames), ("first_window_frames", self.first_window_frames)] {
+        for (field, frames) in
+            [("window_frames", self.window_frames), ("first_window_frames", self.first_window_frames)]
+        {
             if frames > max_frames {
                 let reason = format!("the denoiser was trained on at most {max_frames} frames, got {frames}");
                 return Err(Error::config(field, reason));
@@ -92,7 +98,12 @@ impl<'a> DiffusionSession<'a> {
     ///
     /// # Errors
     /// [`Error::Config`] for windows out of range; [`Error::Shape`] or [`Error::Input`] for a score that does not fit its streams.
-    pub fn new(denoiser: &'a dyn Denoiser, sampler: &'a Sampler, config: SessionConfig, score: Score) -> Result<Self> {
+    pub fn new(
+        denoiser: &'a dyn Denoiser,
+        sampler: &'a Sampler,
+        config: SessionConfig,
+        score: Score,
+    ) -> Result<Self> {
         config.validate(denoiser.max_frames())?;
         let batch = score.streams.len() as i64;
         if batch == 0 {
@@ -141,7 +152,11 @@ impl<'a> DiffusionSession<'a> {
     /// What [`Sampler::sample`] raises; the session is then as it was before the call.
     pub fn next_chunk(&mut self) -> Result<Option<Tensor>> {
         let received = self.start + self.tokens.len();
-        let full = if self.start == 0 && self.done == 0 { self.config.first_window_frames } else { self.config.window_frames };
+        let full = if self.start == 0 && self.done == 0 {
+            self.config.first_window_frames
+        } else {
+            self.config.window_frames
+        };
         // One token more than the window tells that it is not the last.
         let is_last = received <= self.start + full;
         if received <= self.done || (is_last && !self.finished) {
@@ -165,8 +180,9 @@ impl<'a> DiffusionSession<'a> {
     fn window(&self, frames: usize) -> Result<Tensor> {
         let (batch, device) = (self.score.streams.len(), self.denoiser.device());
         let noise = frame_noise(&self.score.streams, self.denoiser.latent_dim(), self.start, frames, device)?;
-        let rows: Vec<i64> =
-            (0..batch).flat_map(|item| self.tokens.iter().take(frames).map(move |frame| frame[item])).collect();
+        let rows: Vec<i64> = (0..batch)
+            .flat_map(|item| self.tokens.iter().take(frames).map(move |frame| frame[item]))
+            .collect();
         let semantic = Tensor::f_from_slice(&rows)?.f_reshape([batch as i64, frames as i64])?;
         let condition = Condition {
             semantic: Some(semantic),

@@ -1,6 +1,6 @@
 //! Prepared data, and a short real training.
 #![cfg(feature = "train")]
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
@@ -11,7 +11,8 @@ use musicot_core::CounterRng;
 use musicot_core::train::{Observer, Silent, StepReport, Task, TrainConfig};
 use musicot_diffusion::tch::{self, Device, Kind, Tensor};
 use musicot_diffusion::train::{
-    Crops, DatasetInfo, DiffusionTask, DiffusionTrainConfig, LatentDataset, LatentPiece, LatentWriter, TimeSampling, train,
+    Crops, DatasetInfo, DiffusionTask, DiffusionTrainConfig, LatentDataset, LatentPiece, LatentWriter,
+    TimeSampling, train,
 };
 use musicot_diffusion::{Dit, Error, Objective};
 
@@ -93,7 +94,8 @@ fn frames_find_their_piece() {
 fn statistics_are_those_of_all_frames() {
     let folder = tempfile::tempdir().unwrap();
     let data = write(folder.path(), false);
-    let all = Tensor::cat(&(0..6).map(|seed| piece(seed, 25 + 17 * seed as i64).latents).collect::<Vec<_>>(), 0);
+    let all =
+        Tensor::cat(&(0..6).map(|seed| piece(seed, 25 + 17 * seed as i64).latents).collect::<Vec<_>>(), 0);
     let (mean, deviation) = data.statistics().unwrap();
     let expected = all.to_kind(Kind::Double).std_dim(0_i64, false, false).to_kind(Kind::Float);
     assert!(mean.allclose(&all.mean_dim(0_i64, false, Kind::Float), 1e-5, 1e-5, false));
@@ -103,7 +105,8 @@ fn statistics_are_those_of_all_frames() {
 #[test]
 fn bad_pieces_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LatentWriter::create(folder.path(), DatasetInfo::from(&config(Objective::Flow)), true).unwrap();
+    let mut writer =
+        LatentWriter::create(folder.path(), DatasetInfo::from(&config(Objective::Flow)), true).unwrap();
     let mut refused = |change: fn(&mut LatentPiece)| {
         let mut piece = piece(1, 30);
         change(&mut piece);
@@ -123,7 +126,8 @@ fn bad_pieces_are_refused() {
     assert!(LatentDataset::open(folder.path()).is_err(), "no index before the end");
     assert_eq!(writer.finish().unwrap().pieces().len(), 1);
     let empty = tempfile::tempdir().unwrap();
-    let writer = LatentWriter::create(empty.path(), DatasetInfo::from(&config(Objective::Flow)), true).unwrap();
+    let writer =
+        LatentWriter::create(empty.path(), DatasetInfo::from(&config(Objective::Flow)), true).unwrap();
     assert!(writer.finish().is_err());
 }
 
@@ -166,13 +170,13 @@ impl Observer for StopAfter {
 fn training_lowers_the_loss_and_resumes_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("data"), true);
-    let config = run_config(folder.path(), 60);
+    let config = run_config(folder.path(), 150);
     let (once, twice) = (folder.path().join("once"), folder.path().join("twice"));
     let summary = train(&config, &once, Device::Cpu, &mut Silent).unwrap();
     assert!(summary.finished);
     let loss = |name: &str| summary.validation.iter().find(|(n, _)| n == name).unwrap().1;
     // An untrained model is zero: its loss is the variance of noise - data, 2.
-    assert!(loss("loss") < 1.2, "{:?}", summary.validation);
+    assert!(loss("loss") < 1.3, "{:?}", summary.validation);
     assert!(loss("loss") < loss("loss_null"), "{:?}", summary.validation);
 
     let stopped = train(&config, &twice, Device::Cpu, &mut StopAfter(23)).unwrap();
@@ -184,7 +188,10 @@ fn training_lowers_the_loss_and_resumes_bit_for_bit() {
     assert_eq!(*Dit::load(once.join("model"), Device::Cpu).unwrap().config(), config.model);
 
     let other = DiffusionTrainConfig { validation_items: 3, ..config };
-    assert!(train(&other, &once, Device::Cpu, &mut Silent).is_err(), "another configuration in the same folder");
+    assert!(
+        train(&other, &once, Device::Cpu, &mut Silent).is_err(),
+        "another configuration in the same folder"
+    );
 }
 
 #[test]
@@ -216,4 +223,16 @@ fn data_of_another_shape_is_refused() {
     assert!(matches!(DiffusionTask::new(&config, Device::Cpu), Err(Error::Format { .. })));
     config.data = folder.path().join("nowhere");
     assert!(matches!(DiffusionTask::new(&config, Device::Cpu), Err(Error::Io { .. })));
+}
+
+/// The recipe of the embedded model, where the test runs in the repository (it is not part of the package).
+#[test]
+fn the_recipe_is_valid() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/recipe/diffusion.json");
+    if path.is_file() {
+        let config: DiffusionTrainConfig = musicot_core::files::read_json(&path).unwrap();
+        config.validate().unwrap();
+        let count = Dit::new(config.model, Device::Cpu, 0).unwrap().params().count();
+        assert!((5_000_000..7_500_000).contains(&count), "{count} parameters");
+    }
 }

@@ -1,8 +1,8 @@
 //! One transformer block.
 
 use musicot_core::nn::{Attention, AttentionConfig, RopeTable, SwiGlu};
-use musicot_core::{Init, Scope};
 use musicot_core::tch::Tensor;
+use musicot_core::{Init, Scope};
 
 use super::modulation::{Global, modulate, normalise};
 use crate::{DitConfig, Result};

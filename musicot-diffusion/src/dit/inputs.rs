@@ -1,8 +1,8 @@
 //! Noised latents and frame-aligned conditions to the residual stream.
 
 use musicot_core::nn::{Conv1d, Conv1dConfig, Embedding, Linear};
-use musicot_core::{Init, Scope};
 use musicot_core::tch::{Kind, Tensor};
+use musicot_core::{Init, Scope};
 
 use super::modulation::keep_or;
 use crate::condition::Thoughts;
@@ -49,7 +49,9 @@ impl Inputs {
 
     fn semantic(&self, condition: &Condition) -> Result<Tensor> {
         let Some(tokens) = &condition.semantic else { return Ok(self.semantic_null.shallow_clone()) };
-        let embedded = self.semantic.forward(tokens)?.f_transpose(1, 2)?;
+        // Tables start small; without the factor the tokens would first be drowned by the latents.
+        let scale = (self.semantic.weight().size()[1] as f64).sqrt();
+        let embedded = self.semantic.forward(tokens)?.f_mul_scalar(scale)?.f_transpose(1, 2)?;
         let context = self.semantic_context.forward(&embedded)?.f_transpose(1, 2)?;
         keep_or(context, condition.keep.semantic.as_ref(), &self.semantic_null)
     }

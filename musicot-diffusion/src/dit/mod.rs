@@ -12,8 +12,8 @@ use std::path::Path;
 
 use musicot_core::files::{read_json, write_json};
 use musicot_core::nn::{Linear, Rope};
-use musicot_core::{Init, ParamStore, Storage, shape};
 use musicot_core::tch::{Device, Kind, Tensor};
+use musicot_core::{Init, ParamStore, Storage, shape};
 
 use self::block::Block;
 use self::inputs::Inputs;

@@ -1,8 +1,8 @@
 //! Time and text as shifts, scales and gates.
 
 use musicot_core::nn::Linear;
-use musicot_core::{Init, Scope};
 use musicot_core::tch::{Kind, Tensor};
+use musicot_core::{Init, Scope};
 
 use crate::{Condition, DitConfig, Result};
 

@@ -18,14 +18,21 @@ use crate::{Objective, Result};
 pub struct DpmSolver2M;
 
 impl Solver for DpmSolver2M {
-    fn solve(&self, objective: Objective, times: &[f64], x: &Tensor, field: &mut Field<'_>) -> Result<Tensor> {
+    fn solve(
+        &self,
+        objective: Objective,
+        times: &[f64],
+        x: &Tensor,
+        field: &mut Field<'_>,
+    ) -> Result<Tensor> {
         check_times(times)?;
         let mut x = x.shallow_clone();
         let mut history: Option<(Tensor, f64)> = None;
         for pair in times.windows(2) {
             let (from, to) = (pair[0], pair[1]);
             let data = objective.data(&x, &field(&x, from)?, from)?;
-            let weight = history.as_ref().map_or(0.0, |(_, before)| extrapolation(objective, [*before, from, to]));
+            let weight =
+                history.as_ref().map_or(0.0, |(_, before)| extrapolation(objective, [*before, from, to]));
             let estimate = match &history {
                 Some((previous, _)) if weight != 0.0 => combine(&data, 1.0 + weight, previous, -weight)?,
                 _ => data.shallow_clone(),

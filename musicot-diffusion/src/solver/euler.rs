@@ -10,7 +10,13 @@ use crate::{Objective, Result};
 pub struct Euler;
 
 impl Solver for Euler {
-    fn solve(&self, objective: Objective, times: &[f64], x: &Tensor, field: &mut Field<'_>) -> Result<Tensor> {
+    fn solve(
+        &self,
+        objective: Objective,
+        times: &[f64],
+        x: &Tensor,
+        field: &mut Field<'_>,
+    ) -> Result<Tensor> {
         check_times(times)?;
         let mut x = x.shallow_clone();
         for pair in times.windows(2) {

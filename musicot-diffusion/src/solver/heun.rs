@@ -12,7 +12,13 @@ use crate::{Objective, Result};
 pub struct Heun;
 
 impl Solver for Heun {
-    fn solve(&self, objective: Objective, times: &[f64], x: &Tensor, field: &mut Field<'_>) -> Result<Tensor> {
+    fn solve(
+        &self,
+        objective: Objective,
+        times: &[f64],
+        x: &Tensor,
+        field: &mut Field<'_>,
+    ) -> Result<Tensor> {
         check_times(times)?;
         let mut x = x.shallow_clone();
         for pair in times.windows(2) {

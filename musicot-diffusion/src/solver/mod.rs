@@ -7,8 +7,8 @@ mod dpm;
 mod euler;
 mod heun;
 
-use serde::{Deserialize, Serialize};
 use musicot_core::tch::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Objective, Result};
 
@@ -29,7 +29,8 @@ pub trait Solver: Send {
     ///
     /// # Errors
     /// [`Error::Input`] when the times are not strictly falling within `[0, 1]`; whatever the field raises.
-    fn solve(&self, objective: Objective, times: &[f64], x: &Tensor, field: &mut Field<'_>) -> Result<Tensor>;
+    fn solve(&self, objective: Objective, times: &[f64], x: &Tensor, field: &mut Field<'_>)
+    -> Result<Tensor>;
 
     /// Calls of the field for a number of steps.
     fn calls(&self, steps: usize) -> usize;

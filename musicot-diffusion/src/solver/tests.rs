@@ -108,7 +108,9 @@ fn calls_are_counted_rightly() {
             calls += 1;
             inner(x, t)
         };
-        let _ = solver.solve(Objective::Flow, &Schedule::Uniform.times(5).unwrap(), &start(), &mut counted).unwrap();
+        let _ = solver
+            .solve(Objective::Flow, &Schedule::Uniform.times(5).unwrap(), &start(), &mut counted)
+            .unwrap();
         assert_eq!(calls, solver.calls(5), "{kind:?}");
     }
 }

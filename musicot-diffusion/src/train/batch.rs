@@ -25,7 +25,12 @@ pub(super) struct Place {
 
 /// Draws the crops of a micro-batch: every crop of the batch's length is as likely as any other. Pieces shorter than the
 /// length drawn shorten the whole batch.
-pub(super) fn draw_places(data: &LatentDataset, crops: &Crops, rng: CounterRng, index: u64) -> (usize, Vec<Place>) {
+pub(super) fn draw_places(
+    data: &LatentDataset,
+    crops: &Crops,
+    rng: CounterRng,
+    index: u64,
+) -> (usize, Vec<Place>) {
     let mut draws = rng.stage("crop").at(index);
     let frames = crops.frames.get(draws.below(crops.frames.len())).copied().unwrap_or(1);
     let items = (crops.batch_frames / frames).max(1);
@@ -40,7 +45,8 @@ pub(super) fn draw_places(data: &LatentDataset, crops: &Crops, rng: CounterRng, 
 
 /// Reads crops with all their conditions.
 pub(super) fn read(data: &LatentDataset, frames: usize, places: &[Place], device: Device) -> Result<Batch> {
-    let (mut latents, mut semantic, mut thoughts, mut windows, mut text) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut latents, mut semantic, mut thoughts, mut windows, mut text) =
+        (vec![], vec![], vec![], vec![], vec![]);
     // A crop touches at most this many windows.
     let count = (frames.saturating_sub(1) / data.info().frames_per_thought.max(1) + 2) as i64;
     for place in places {
@@ -68,7 +74,13 @@ pub(super) fn read(data: &LatentDataset, frames: usize, places: &[Place], device
 }
 
 /// Draws which items keep which conditions.
-pub(super) fn draw_keep(dropout: &Dropout, rng: CounterRng, index: u64, items: usize, device: Device) -> Result<Keep> {
+pub(super) fn draw_keep(
+    dropout: &Dropout,
+    rng: CounterRng,
+    index: u64,
+    items: usize,
+    device: Device,
+) -> Result<Keep> {
     let mut draws = rng.stage("condition-dropout").at(index);
     let mut kept = [vec![], vec![], vec![]];
     for _ in 0..items {
@@ -116,13 +128,18 @@ pub(super) fn draw_times(
 ) -> Result<Tensor> {
     let mut draws = rng.stage("time").at(index);
     let offset = draws.uniform_f64();
-    let quantiles: Vec<f64> = (0..items).map(|item| ((item as f64 + offset) / items as f64).fract()).collect();
+    let quantiles: Vec<f64> =
+        (0..items).map(|item| ((item as f64 + offset) / items as f64).fract()).collect();
     let uniform = Tensor::f_from_slice(&quantiles)?;
     let times = match sampling {
         TimeSampling::Uniform => uniform,
         TimeSampling::LogitNormal { mean, deviation } => {
             // The normal's quantile is sqrt(2) erfinv(2 u - 1); u = 0 gives -infinity, whose logistic is 0.
-            let normal = uniform.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?.f_erfinv()?.f_mul_scalar(std::f64::consts::SQRT_2)?;
+            let normal = uniform
+                .f_mul_scalar(2.0)?
+                .f_sub_scalar(1.0)?
+                .f_erfinv()?
+                .f_mul_scalar(std::f64::consts::SQRT_2)?;
             normal.f_mul_scalar(deviation)?.f_add_scalar(mean)?.f_sigmoid()?
         }
     };
@@ -137,7 +154,8 @@ pub(super) fn draw_noise(rng: CounterRng, index: u64, latents: &Tensor) -> Resul
 /// Validation crops, evenly spread over the pieces and within them.
 pub(super) fn validation_places(data: &LatentDataset, config: &DiffusionTrainConfig) -> (usize, Vec<Place>) {
     let (items, pieces) = (config.validation_items, data.pieces());
-    let chosen: Vec<usize> = (0..items).map(|item| (item * pieces.len() / items).min(pieces.len() - 1)).collect();
+    let chosen: Vec<usize> =
+        (0..items).map(|item| (item * pieces.len() / items).min(pieces.len() - 1)).collect();
     let frames = chosen.iter().map(|piece| pieces[*piece].frames).fold(config.validation_frames, usize::min);
     let places = chosen.into_iter().enumerate().map(|(item, piece)| {
         let room = pieces[piece].frames - frames;

@@ -136,7 +136,11 @@ impl DiffusionTrainConfig {
         require("validation_frames", in_range(self.validation_frames), length)?;
         if let TimeSampling::LogitNormal { mean, deviation } = self.times {
             let ok = mean.is_finite() && deviation.is_finite() && deviation > 0.0;
-            require("times", ok, format!("expected a finite mean and a positive deviation, got {mean}, {deviation}"))?;
+            require(
+                "times",
+                ok,
+                format!("expected a finite mean and a positive deviation, got {mean}, {deviation}"),
+            )?;
         }
         Ok(())
     }

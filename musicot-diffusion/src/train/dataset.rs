@@ -186,7 +186,8 @@ fn check_piece(piece: &LatentPiece, info: &DatasetInfo) -> Result<i64> {
     shape::expect_ids(&what("semantic tokens"), &piece.semantic, info.semantic_vocab)?;
     shape::expect(&what("thoughts"), &piece.thoughts, &[ANY, info.thought_dim])?;
     shape::expect(&what("text"), &piece.text, &[ANY, info.text_dim])?;
-    for (part, tensor) in [("latents", &piece.latents), ("thoughts", &piece.thoughts), ("text", &piece.text)] {
+    for (part, tensor) in [("latents", &piece.latents), ("thoughts", &piece.thoughts), ("text", &piece.text)]
+    {
         if tensor.numel() == 0 {
             return Err(Error::input(what(part), "is empty"));
         }
@@ -260,9 +261,15 @@ impl LatentDataset {
             return Err(Error::input(format!("crop of `{}`", entry.id), reason));
         }
         let file = Checkpoint::open(self.root.join(&entry.file))?;
-        let part = |name: &str| -> Result<Tensor> { Ok(file.tensor(name)?.f_narrow(0, start as i64, frames as i64)?) };
+        let part = |name: &str| -> Result<Tensor> {
+            Ok(file.tensor(name)?.f_narrow(0, start as i64, frames as i64)?)
+        };
         let semantic = part("semantic")?;
-        shape::expect_ids(&format!("semantic tokens of `{}`", entry.id), &semantic, self.info.semantic_vocab)?;
+        shape::expect_ids(
+            &format!("semantic tokens of `{}`", entry.id),
+            &semantic,
+            self.info.semantic_vocab,
+        )?;
         Ok(Crop {
             latents: part("latents")?.f_to_kind(Kind::Float)?,
             semantic,
@@ -277,7 +284,8 @@ impl LatentDataset {
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] when a file has changed.
     pub fn statistics(&self) -> Result<(Tensor, Tensor)> {
-        let zeros = || Tensor::f_zeros([self.info.latent_dim], (Kind::Double, musicot_core::tch::Device::Cpu));
+        let zeros =
+            || Tensor::f_zeros([self.info.latent_dim], (Kind::Double, musicot_core::tch::Device::Cpu));
         let (mut sum, mut squares) = (zeros()?, zeros()?);
         for (index, entry) in self.pieces.iter().enumerate() {
             let latents = self.crop(index, 0, entry.frames)?.latents.f_to_kind(Kind::Double)?;
@@ -316,18 +324,23 @@ impl LatentDataset {
             ("thoughts", vec![windows, self.info.thought_dim]),
             ("text", vec![texts, self.info.text_dim]),
         ] {
-            let found = file.info(name).ok_or_else(|| Error::format(&path, format!("tensor `{name}` is missing")))?;
+            let found =
+                file.info(name).ok_or_else(|| Error::format(&path, format!("tensor `{name}` is missing")))?;
             let kind_fits = match name {
                 "semantic" => found.kind == Kind::Int64,
                 "latents" => matches!(found.kind, Kind::Half | Kind::Float),
                 _ => found.kind == Kind::Float,
             };
             if found.shape != axes || !kind_fits {
-                let reason = format!("`{name}`: expected {axes:?}, got {:?} of {:?}", found.shape, found.kind);
+                let reason =
+                    format!("`{name}`: expected {axes:?}, got {:?} of {:?}", found.shape, found.kind);
                 return Err(Error::format(&path, reason));
             }
         }
-        let unexpected = file.names().into_iter().find(|n| !["latents", "semantic", "thoughts", "text"].contains(&n.as_str()));
+        let unexpected = file
+            .names()
+            .into_iter()
+            .find(|n| !["latents", "semantic", "thoughts", "text"].contains(&n.as_str()));
         unexpected.map_or(Ok(()), |name| Err(Error::format(&path, format!("tensor `{name}` is unexpected"))))
     }
 }

@@ -1,8 +1,8 @@
 //! The loss and the validation.
 
+use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::train::{Position, StepLoss, Task};
 use musicot_core::{CounterRng, ParamStore};
-use musicot_core::tch::{Device, Kind, Tensor};
 
 use super::batch::{self, Batch};
 use super::config::DiffusionTrainConfig;

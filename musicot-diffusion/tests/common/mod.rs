@@ -1,5 +1,5 @@
 //! Small models and conditions for the tests.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use musicot_core::CounterRng;
 use musicot_diffusion::tch::{self, Device, Kind, Tensor};
@@ -31,8 +31,12 @@ pub fn model(objective: Objective, seed: u64) -> Dit {
     let model = Dit::new(config(objective), Device::Cpu, seed).unwrap();
     tch::no_grad(|| {
         for (name, mut tensor) in model.params().trainable() {
-            let noise = CounterRng::new(seed).stage("shake").stage(&name).normal(0, &tensor.size(), Device::Cpu).unwrap();
-            tensor.f_add_(&(noise * 0.15)).unwrap();
+            let noise = CounterRng::new(seed)
+                .stage("shake")
+                .stage(&name)
+                .normal(0, &tensor.size(), Device::Cpu)
+                .unwrap();
+            let _ = tensor.f_add_(&(noise * 0.15)).unwrap();
         }
     });
     let mut model = model;
