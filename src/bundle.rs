@@ -79,10 +79,10 @@ pub struct PlanShape {
 pub struct SamplingDefaults {
     /// Phase settings of the language model.
     pub policy: musicot_sampling::PhasePolicy,
-    /// Steps of the diffusion solver.
-    pub diffusion_steps: usize,
-    /// Guidance scale of the diffusion.
-    pub diffusion_guidance: f64,
+    /// Solver, steps and guidance of the diffusion.
+    pub diffusion: musicot_diffusion::SamplerConfig,
+    /// Windows of the diffusion.
+    pub windows: musicot_diffusion::SessionConfig,
 }
 
 /// `bundle.json`.
@@ -147,6 +147,27 @@ impl Bundle {
         let entry = self.config.stages.get(&stage);
         let entry = entry.ok_or_else(|| self.wrong(format!("has no stage `{}`", stage.name())))?;
         Ok(self.root.join(&entry.directory))
+    }
+
+    /// SHA-256 of every file, by `stage/file`.
+    pub fn hashes(&self) -> BTreeMap<String, String> {
+        let all = self.config.stages.iter().flat_map(|(stage, entry)| {
+            entry.sha256.iter().map(move |(file, hash)| (format!("{}/{file}", stage.name()), hash.clone()))
+        });
+        all.collect()
+    }
+
+    /// Checks which implementation a stage is for.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] names both kinds.
+    pub fn expect_kind(&self, stage: Stage, kind: &str) -> Result<()> {
+        match self.config.stages.get(&stage) {
+            Some(entry) if entry.kind != kind => {
+                Err(self.wrong(format!("stage `{}`: expected kind `{kind}`, got `{}`", stage.name(), entry.kind)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hashes the stage directories under `root` and writes `bundle.json`. The entries' `sha256` are replaced.

@@ -13,6 +13,12 @@ pub enum Error {
     /// Audio files, codec or tokeniser.
     #[error(transparent)]
     Codec(#[from] musicot_codec::Error),
+    /// The language model.
+    #[error(transparent)]
+    Lm(#[from] musicot_lm::Error),
+    /// Sampling settings.
+    #[error(transparent)]
+    Sampling(#[from] musicot_sampling::Error),
     /// A bundle is not what its `bundle.json` says.
     #[error("bundle {}: {reason}", path.display())]
     Bundle {
@@ -44,8 +50,11 @@ impl Error {
     /// A coarse kind, for callers that decide whether to ask again or to give up.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Core(error) | Self::Codec(musicot_codec::Error::Core(error)) => core_kind(error),
-            Self::Codec(_) | Self::Bundle { .. } => ErrorKind::Data,
+            Self::Core(error)
+            | Self::Codec(musicot_codec::Error::Core(error))
+            | Self::Lm(musicot_lm::Error::Core(error))
+            | Self::Sampling(musicot_sampling::Error::Core(error)) => core_kind(error),
+            Self::Codec(_) | Self::Lm(_) | Self::Sampling(_) | Self::Bundle { .. } => ErrorKind::Data,
             Self::Torch(_) => ErrorKind::System,
         }
     }

@@ -1,0 +1,184 @@
+//! The generator: the stages, wired.
+
+mod perform;
+mod planning;
+mod read;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use musicot_clap::{AudioTextEncoder, Clap};
+use musicot_codec::{AudioCodec, SpectralCodec};
+use musicot_core::device;
+use musicot_core::tch::Device;
+use musicot_diffusion::{Denoiser, Dit};
+use musicot_lm::MusicLm;
+use musicot_rvq::{RvqModel, VectorQuantizer};
+
+use crate::memory::Slot;
+use crate::{Brief, Bundle, Error, MemoryMode, MusicPlan, Progress, Request, Result, Seeds, Settings, Song, Stage};
+
+/// Text or reference audio in, a song out, by way of a plan that can be read and changed.
+///
+/// ```no_run
+/// use musicot::{Generator, Quiet};
+/// let mut generator = Generator::from_bundle("models/mini")?;
+/// let request = generator.request("calm jazz with piano and bass at 90 bpm").duration_secs(30.0).seed(7);
+/// let plan = generator.plan(&request, &mut Quiet)?;
+/// let curves = generator.analyze(&plan, &["piano", "drums"])?;
+/// println!("{curves}");
+/// generator.perform(&plan, &request.settings, &mut Quiet)?.save("out/song")?;
+/// # Ok::<(), musicot::Error>(())
+/// ```
+pub struct Generator {
+    encoder: Slot<dyn AudioTextEncoder>,
+    quantizer: Slot<dyn VectorQuantizer>,
+    lm: Slot<MusicLm>,
+    denoiser: Slot<dyn Denoiser>,
+    codec: Slot<dyn AudioCodec>,
+    settings: Settings,
+    name: String,
+    sha256: BTreeMap<String, String>,
+    device: Device,
+    memory: MemoryMode,
+}
+
+impl Generator {
+    /// Opens a bundle on the CPU; stages are loaded when they are first needed.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] names what is missing or changed.
+    pub fn from_bundle(root: impl AsRef<Path>) -> Result<Self> {
+        Self::open(&Bundle::open(root)?, Device::Cpu)
+    }
+
+    /// Makes a generator of an opened bundle on a device.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] for a stage that is missing or of an unknown kind.
+    pub fn open(bundle: &Bundle, device: Device) -> Result<Self> {
+        let dir = |stage, kind| -> Result<_> {
+            bundle.expect_kind(stage, kind)?;
+            bundle.stage_dir(stage)
+        };
+        let clap = dir(Stage::Clap, "htsat-bert")?;
+        let rvq = dir(Stage::Rvq, "residual-vq")?;
+        let lm = dir(Stage::Lm, "llama")?;
+        let diffusion = dir(Stage::Diffusion, "dit")?;
+        let codec = dir(Stage::Codec, "spectral")?;
+        let config = bundle.config();
+        Ok(Self {
+            encoder: Slot::lazy(move || Ok(Box::new(Clap::load(&clap, device)?) as Box<dyn AudioTextEncoder>)),
+            quantizer: Slot::lazy(move || Ok(Box::new(RvqModel::load(&rvq, device)?) as Box<dyn VectorQuantizer>)),
+            lm: Slot::lazy(move || Ok(Box::new(MusicLm::load(&lm, device)?))),
+            denoiser: Slot::lazy(move || Ok(Box::new(Dit::load(&diffusion, device)?) as Box<dyn Denoiser>)),
+            codec: Slot::lazy(move || Ok(Box::new(SpectralCodec::load(&codec, device)?) as Box<dyn AudioCodec>)),
+            settings: Settings {
+                seeds: Seeds::default(),
+                policy: config.defaults.policy,
+                diffusion: config.defaults.diffusion.clone(),
+                windows: config.defaults.windows.clone(),
+            },
+            name: config.name.clone(),
+            sha256: bundle.hashes(),
+            device,
+            memory: MemoryMode::default(),
+        })
+    }
+
+    /// Sets how long stages stay in memory.
+    #[must_use]
+    pub fn with_memory(mut self, memory: MemoryMode) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Puts the caller's own encoder in the place of CLAP.
+    #[must_use]
+    pub fn with_encoder(mut self, encoder: Box<dyn AudioTextEncoder>) -> Self {
+        self.encoder = Slot::ready(encoder);
+        self
+    }
+
+    /// Puts the caller's own quantiser in the place of the RVQ.
+    #[must_use]
+    pub fn with_quantizer(mut self, quantizer: Box<dyn VectorQuantizer>) -> Self {
+        self.quantizer = Slot::ready(quantizer);
+        self
+    }
+
+    /// Puts another language model in place; [`MusicLm::with_decoder`] takes the caller's own decoder.
+    #[must_use]
+    pub fn with_lm(mut self, lm: MusicLm) -> Self {
+        self.lm = Slot::ready(Box::new(lm));
+        self
+    }
+
+    /// Puts the caller's own denoiser in the place of the diffusion transformer.
+    #[must_use]
+    pub fn with_denoiser(mut self, denoiser: Box<dyn Denoiser>) -> Self {
+        self.denoiser = Slot::ready(denoiser);
+        self
+    }
+
+    /// Puts the caller's own codec in place.
+    #[must_use]
+    pub fn with_codec(mut self, codec: Box<dyn AudioCodec>) -> Self {
+        self.codec = Slot::ready(codec);
+        self
+    }
+
+    /// The settings that the bundle asks for, with seed 0.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A request for a song of 30 s with the bundle's settings.
+    pub fn request(&self, prompt: &str) -> Request {
+        let brief = Brief { prompt: prompt.to_owned(), ..Brief::default() };
+        Request { brief, references: Vec::new(), settings: self.settings.clone() }
+    }
+
+    /// Where the models are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Plans and performs.
+    ///
+    /// # Errors
+    /// See [`Generator::plan`] and [`Generator::perform`].
+    pub fn generate(&mut self, request: &Request, progress: &mut dyn Progress) -> Result<Song> {
+        let (plan, timings) = self.plan_timed(request, progress)?;
+        self.perform_timed(&plan, &request.settings, timings, progress)
+    }
+
+    /// Writes a plan.
+    ///
+    /// # Errors
+    /// A brief out of range or empty, a reference that cannot be read, or [`musicot_core::Error::Stopped`].
+    pub fn plan(&mut self, request: &Request, progress: &mut dyn Progress) -> Result<MusicPlan> {
+        Ok(self.plan_timed(request, progress)?.0)
+    }
+
+    /// Performs a plan: tokens, latents, waveform.
+    ///
+    /// # Errors
+    /// A plan that does not fit the models, or [`musicot_core::Error::Stopped`].
+    pub fn perform(&mut self, plan: &MusicPlan, settings: &Settings, progress: &mut dyn Progress) -> Result<Song> {
+        self.perform_timed(plan, settings, Vec::new(), progress)
+    }
+
+    fn device_name(&self) -> String {
+        device::name(self.device)
+    }
+}
+
+/// Values of a unit-length copy of a vector.
+fn unit(values: Vec<f32>) -> Result<Vec<f32>> {
+    let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    if !(norm > 1e-6) {
+        return Err(Error::input("embedding", "has no direction"));
+    }
+    Ok(values.into_iter().map(|v| (f64::from(v) / norm) as f32).collect())
+}
