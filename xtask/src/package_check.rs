@@ -13,6 +13,7 @@ const NEEDED: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-AP
 /// Weights, audio and fixtures stay in the repository.
 const UNWANTED_ENDS: [&str; 6] = [".safetensors", ".wav", ".mp3", ".npy", ".npz", ".sf2"];
 const UNWANTED_FOLDERS: [&str; 6] = ["models/", "tests/", "fixtures/", "xtask/", "out/", "runs/"];
+const FIXTURES: &str = "/fixtures/";
 
 /// Source text alone; a registry allows 10 MB packed.
 const LIMIT_BYTES: u64 = 2_000_000;
@@ -67,9 +68,8 @@ fn judge(package: &Package, files: &[&str], bytes: u64) -> Vec<String> {
         .collect();
     let is_unwanted = |file: &&&str| {
         UNWANTED_ENDS.iter().any(|end| file.ends_with(end))
-            || UNWANTED_FOLDERS
-                .iter()
-                .any(|folder| file.starts_with(folder) || file.contains(&format!("/{folder}")))
+            || UNWANTED_FOLDERS.iter().any(|folder| file.starts_with(folder))
+            || file.contains(FIXTURES)
     };
     problems.extend(files.iter().filter(is_unwanted).map(|file| format!("{name} would upload {file}")));
     if bytes > LIMIT_BYTES {
@@ -87,13 +87,24 @@ mod tests {
         let json = r#"{"name":"a","manifest_path":"/w/a/Cargo.toml","publish":null,"dependencies":[],"targets":[],"features":{},"rust_version":null}"#;
         let package: Package = serde_json::from_str(json).unwrap();
         let good =
-            ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE", "src/lib.rs", "src/models.rs"];
+            ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE", "src/models/a.rs", "src/tests/a.rs"];
         assert!(judge(&package, &good, 1000).is_empty());
-        let bad = ["Cargo.toml", "README.md", "LICENSE-MIT", "models/mini/bundle.json", "src/a.safetensors"];
+        let bad = [
+            "Cargo.toml",
+            "README.md",
+            "LICENSE-MIT",
+            "models/mini/bundle.json",
+            "src/fixtures/a.json",
+            "src/a.safetensors",
+        ];
         let problems = judge(&package, &bad, LIMIT_BYTES + 1).join("\n");
-        for part in
-            ["lacks LICENSE-APACHE", "models/mini/bundle.json", "src/a.safetensors", "bytes, more than"]
-        {
+        for part in [
+            "lacks LICENSE-APACHE",
+            "models/mini/bundle.json",
+            "src/fixtures/a.json",
+            "src/a.safetensors",
+            "bytes, more than",
+        ] {
             assert!(problems.contains(part), "{problems}");
         }
     }
