@@ -47,6 +47,18 @@ impl Stage {
             Self::Semantic => "semantic",
         }
     }
+
+    /// The implementation in this workspace, as [`StageEntry::kind`] names it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Clap => "htsat-bert",
+            Self::Rvq => "residual-vq",
+            Self::Lm => "llama",
+            Self::Diffusion => "dit",
+            Self::Codec => "spectral",
+            Self::Semantic => "notes",
+        }
+    }
 }
 
 /// Where a stage is and what it is.
@@ -157,16 +169,14 @@ impl Bundle {
         all.collect()
     }
 
-    /// Checks which implementation a stage is for.
-    ///
-    /// # Errors
-    /// [`Error::Bundle`] names both kinds.
-    pub fn expect_kind(&self, stage: Stage, kind: &str) -> Result<()> {
+    /// The directory of a stage that one of this workspace's implementations reads.
+    pub(crate) fn known_stage_dir(&self, stage: Stage) -> Result<PathBuf> {
         match self.config.stages.get(&stage) {
-            Some(entry) if entry.kind != kind => {
-                Err(self.wrong(format!("stage `{}`: expected kind `{kind}`, got `{}`", stage.name(), entry.kind)))
+            Some(entry) if entry.kind != stage.kind() => {
+                let (name, expected, actual) = (stage.name(), stage.kind(), &entry.kind);
+                Err(self.wrong(format!("stage `{name}`: expected kind `{expected}`, got `{actual}`")))
             }
-            _ => Ok(()),
+            _ => self.stage_dir(stage),
         }
     }
 

@@ -12,6 +12,8 @@ mod progress;
 mod reference;
 mod request;
 mod song;
+#[cfg(feature = "train")]
+pub mod training;
 
 pub use analysis::Curves;
 pub use bundle::{Bundle, BundleConfig, Stage};

@@ -57,15 +57,11 @@ impl Generator {
     /// # Errors
     /// [`Error::Bundle`] for a stage that is missing or of an unknown kind.
     pub fn open(bundle: &Bundle, device: Device) -> Result<Self> {
-        let dir = |stage, kind| -> Result<_> {
-            bundle.expect_kind(stage, kind)?;
-            bundle.stage_dir(stage)
-        };
-        let clap = dir(Stage::Clap, "htsat-bert")?;
-        let rvq = dir(Stage::Rvq, "residual-vq")?;
-        let lm = dir(Stage::Lm, "llama")?;
-        let diffusion = dir(Stage::Diffusion, "dit")?;
-        let codec = dir(Stage::Codec, "spectral")?;
+        let clap = bundle.known_stage_dir(Stage::Clap)?;
+        let rvq = bundle.known_stage_dir(Stage::Rvq)?;
+        let lm = bundle.known_stage_dir(Stage::Lm)?;
+        let diffusion = bundle.known_stage_dir(Stage::Diffusion)?;
+        let codec = bundle.known_stage_dir(Stage::Codec)?;
         let config = bundle.config();
         Ok(Self {
             encoder: Slot::lazy(move || Ok(Box::new(Clap::load(&clap, device)?) as Box<dyn AudioTextEncoder>)),
