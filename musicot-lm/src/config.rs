@@ -96,7 +96,11 @@ impl MusicLmConfig {
         })?;
         let vocab = MusicVocab::new(self.vocab.clone())?;
         if self.llama.vocab_size != vocab.size() {
-            let reason = format!("expected {}, the size of the vocabulary, got {}", vocab.size(), self.llama.vocab_size);
+            let reason = format!(
+                "expected {}, the size of the vocabulary, got {}",
+                vocab.size(),
+                self.llama.vocab_size
+            );
             return Err(Error::config("llama.vocab_size", reason));
         }
         for (field, value) in [("clap_dim", self.clap_dim), ("clap_positions", self.clap_positions)] {
@@ -104,7 +108,9 @@ impl MusicLmConfig {
                 return Err(Error::config(field, format!("expected 1 to 65536, got {value}")));
             }
         }
-        for (field, value) in [("max_sections", self.max_sections), ("max_lyric_tokens", self.max_lyric_tokens)] {
+        for (field, value) in
+            [("max_sections", self.max_sections), ("max_lyric_tokens", self.max_lyric_tokens)]
+        {
             if value > 1 << 16 {
                 return Err(Error::config(field, format!("expected at most 65536, got {value}")));
             }
@@ -121,11 +127,13 @@ impl MusicLmConfig {
 
     fn whole_tokens(&self, field: &str, secs: f64) -> Result<()> {
         let tokens = secs * self.token_rate_hz;
-        let is_whole = tokens.is_finite() && (1.0..1e8).contains(&tokens) && (tokens - tokens.round()).abs() < 1e-6;
+        let is_whole =
+            tokens.is_finite() && (1.0..1e8).contains(&tokens) && (tokens - tokens.round()).abs() < 1e-6;
         if is_whole {
             return Ok(());
         }
-        let reason = format!("expected a whole number of tokens at {} per second, got {tokens}", self.token_rate_hz);
+        let reason =
+            format!("expected a whole number of tokens at {} per second, got {tokens}", self.token_rate_hz);
         Err(Error::config(field, reason))
     }
 

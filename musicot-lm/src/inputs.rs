@@ -22,6 +22,13 @@ pub(crate) struct Inputs {
     device: Device,
 }
 
+/// On which side rows of different lengths are flush; the other one is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Start,
+    End,
+}
+
 impl Inputs {
     pub(crate) fn new(scope: &Scope, config: &MusicLmConfig, dim: i64) -> Result<Self> {
         let positions = config.clap_positions;
@@ -35,7 +42,7 @@ impl Inputs {
         })
     }
 
-    /// Ids of the conditions: `<bos>`, places for CLAP, condition tokens. The places hold `<pad>` until [`Inputs::prefix`].
+    /// Ids of the conditions: `<bos>`, places for CLAP, condition tokens. The places hold `<pad>` until [`Inputs::rows`].
     pub(crate) fn condition_ids(&self, conditions: &EncodedConditions) -> Vec<i64> {
         let mut ids = vec![TokenId::BOS.value()];
         ids.resize(1 + self.positions as usize, TokenId::PAD.value());
@@ -43,24 +50,23 @@ impl Inputs {
         ids
     }
 
-    /// Embeddings `[rows, columns, dim]` of sequences that begin with [`Inputs::condition_ids`], aligned at their ends: `padding[row]`
-    /// columns in front of a row are filled. `columns` is a multiple of `grain`.
-    pub(crate) fn prefix(
+    /// Embeddings `[rows, columns, dim]` of sequences that begin with [`Inputs::condition_ids`], and how many positions of each row are
+    /// filling.
+    pub(crate) fn rows(
         &self,
         lm: &dyn CausalLm,
         rows: &[(&EncodedConditions, Vec<i64>)],
-        grain: usize,
+        align: Align,
     ) -> Result<(Tensor, Vec<i64>)> {
-        let longest = rows.iter().map(|(_, ids)| ids.len()).max().unwrap_or(0);
-        let columns = longest.next_multiple_of(grain);
-        let (mut ids, mut padding, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let columns = rows.iter().map(|(_, ids)| ids.len()).max().unwrap_or(0);
+        let mut ids = vec![TokenId::PAD.value(); rows.len() * columns];
+        let (mut padding, mut places) = (Vec::new(), Vec::new());
         for (row, (_, own)) in rows.iter().enumerate() {
-            let pad = columns - own.len();
-            ids.resize(ids.len() + pad, TokenId::PAD.value());
-            ids.extend(own);
-            padding.push(pad as i64);
-            let first = (row * columns + pad + 1) as i64;
-            places.extend(first..first + self.positions);
+            let filling = columns - own.len();
+            let start = row * columns + if align == Align::End { filling } else { 0 };
+            ids[start..start + own.len()].copy_from_slice(own);
+            padding.push(filling as i64);
+            places.extend(start as i64 + 1..start as i64 + 1 + self.positions);
         }
         let count = rows.len() as i64;
         let ids = Tensor::f_from_slice(&ids)?.f_reshape([count, columns as i64])?.f_to_device(self.device)?;
@@ -85,7 +91,10 @@ impl Inputs {
         }
         let count = rows.len() as i64;
         let kind = self.clap.weight().kind();
-        let clap = Tensor::f_from_slice(&values)?.f_reshape([count, dim])?.f_to_device(self.device)?.f_to_kind(kind)?;
+        let clap = Tensor::f_from_slice(&values)?
+            .f_reshape([count, dim])?
+            .f_to_device(self.device)?
+            .f_to_kind(kind)?;
         let present = Tensor::f_from_slice(&present)?.f_reshape([count, 1, 1])?.f_to_device(self.device)?;
         let projected = self.clap.forward(&clap)?.f_reshape([count, self.positions, self.dim])?;
         // A dropped embedding is all zeros, and so is its projection, which has no bias.

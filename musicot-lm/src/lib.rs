@@ -25,7 +25,8 @@ pub use conditions::{ConditionReport, Conditions, SectionSpan};
 pub use config::{MusicLmConfig, NullBranch, PlanMode};
 pub use error::{Error, Result};
 pub use generate::{
-    AudioLength, AudioRequest, AudioSong, AudioStep, AudioTokens, PlanRequest, PlanSong, ThoughtStep, Thoughts,
+    AudioLength, AudioRequest, AudioSong, AudioStep, AudioTokens, PlanRequest, PlanSong, ThoughtStep,
+    Thoughts,
 };
 pub use llama::{Llama, LlamaConfig};
 pub use lyrics::LyricTokenizer;

@@ -62,7 +62,8 @@ impl LyricTokenizer {
         let mut rest = text.trim();
         while !rest.is_empty() {
             let (word, after) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
-            let added = if word.len() > LONGEST_WORD { Vec::new() } else { self.encode_word(word, ids.is_empty())? };
+            let added =
+                if word.len() > LONGEST_WORD { Vec::new() } else { self.encode_word(word, ids.is_empty())? };
             if added.is_empty() || ids.len() + added.len() > limit {
                 break;
             }

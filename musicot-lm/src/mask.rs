@@ -19,11 +19,19 @@ pub(crate) fn only_self(new: i64, visible: i64, device: Device) -> Result<Tensor
     additive(&column.f_eq_tensor(&row)?)
 }
 
-/// `[prefix + tail, prefix + tail]`: causal, and a position of the tail sees the prefix and the latest `window` of the tail.
-pub(crate) fn windowed(prefix: i64, tail: i64, window: i64, device: Device) -> Result<Tensor> {
-    let (row, column) = rows_and_columns(prefix + tail, prefix + tail, device)?;
-    let is_near = row.f_sub(&column)?.f_lt(window)?;
-    let is_kept = column.f_lt(prefix)?.f_logical_or(&is_near)?;
+/// `[rows, positions, positions]`: causal, and a position behind the first `prefixes[row]` sees those and the latest `window` of the
+/// others.
+pub(crate) fn windowed(
+    prefixes: &[usize],
+    positions: usize,
+    window: usize,
+    device: Device,
+) -> Result<Tensor> {
+    let prefixes: Vec<i64> = prefixes.iter().map(|prefix| *prefix as i64).collect();
+    let prefixes = Tensor::f_from_slice(&prefixes)?.f_to_device(device)?.f_reshape([-1, 1, 1])?;
+    let (row, column) = rows_and_columns(positions as i64, positions as i64, device)?;
+    let is_near = row.f_sub(&column)?.f_lt(window as i64)?;
+    let is_kept = column.f_lt_tensor(&prefixes)?.f_logical_or(&is_near)?;
     additive(&column.f_le_tensor(&row)?.f_logical_and(&is_kept)?)
 }
 

@@ -11,7 +11,7 @@ use crate::conditions::{self, ConditionReport, Conditions, EncodedConditions};
 use crate::inputs::Inputs;
 use crate::lyrics::{LyricTokenizer, TOKENIZER_FILE};
 use crate::vocab::MusicVocab;
-use crate::{Error, Llama, MusicLmConfig, Plan, Result};
+use crate::{Error, Llama, MusicLmConfig, Result};
 
 /// The language model of the generator: it plans in musical thoughts, then writes semantic audio tokens.
 ///
@@ -138,24 +138,5 @@ impl MusicLm {
 
     pub(crate) fn encode(&self, conditions: &Conditions) -> Result<EncodedConditions> {
         Ok(conditions::encode(conditions, &self.config, &self.vocab, self.tokenizer.as_ref())?.0)
-    }
-
-    /// Ids of a plan's codes in the order of the sequence.
-    pub(crate) fn thought_ids(&self, plan: &Plan) -> Result<Vec<i64>> {
-        let (windows, levels) = plan.codes().dim();
-        let id = |n| {
-            let (window, level) = self.config.thought_order.place(n, windows, levels);
-            let code = crate::ThoughtCode(plan.codes()[[window, level]] as u32);
-            Ok(self.vocab.thought(level, code)?.value())
-        };
-        (0..self.config.plan_positions(windows)).map(id).collect()
-    }
-
-    /// Ids of a plan's codes `[windows * levels]`, window by window whatever the order of the sequence.
-    pub(crate) fn window_ids(&self, plan: &Plan) -> Result<Vec<i64>> {
-        let id = |((_, level), code): ((usize, usize), &i64)| {
-            Ok(self.vocab.thought(level, crate::ThoughtCode(*code as u32))?.value())
-        };
-        plan.codes().indexed_iter().map(id).collect()
     }
 }

@@ -50,7 +50,8 @@ impl Plan {
         match codes.indexed_iter().find(|(_, code)| !(0..size).contains(*code)) {
             None => Ok(Self { codes }),
             Some(((window, level), code)) => {
-                let reason = format!("window {window}, level {level}: expected a code in 0..{size}, got {code}");
+                let reason =
+                    format!("window {window}, level {level}: expected a code in 0..{size}, got {code}");
                 Err(Error::input("plan", reason))
             }
         }
@@ -111,7 +112,8 @@ impl FixedThoughts {
 
 impl From<&Plan> for FixedThoughts {
     fn from(plan: &Plan) -> Self {
-        let place = |((window, level), code): ((usize, usize), &i64)| ((window, level), ThoughtCode(*code as u32));
+        let place =
+            |((window, level), code): ((usize, usize), &i64)| ((window, level), ThoughtCode(*code as u32));
         Self { codes: plan.codes.indexed_iter().map(place).collect() }
     }
 }

@@ -1,14 +1,16 @@
 //! Whole sequences at once: for training and for scoring.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+//!
+//! Rows of different lengths are filled at their ends, where causality hides the filling. A mask is needed only where a song is
+//! longer than the attention window.
 
 use musicot_core::tch::{Kind, Reduction, Tensor};
+use musicot_core::tensor;
 
 use crate::conditions::EncodedConditions;
+use crate::inputs::Align;
 use crate::plan::Plan;
 use crate::vocab::{AudioToken, Emission, TokenId};
-use crate::{Conditions, Error, MusicLm, Result, mask};
+use crate::{Conditions, Error, MusicLm, Result, ThoughtCode, mask};
 
 /// A complete song: conditions, plan, audio tokens.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,7 +34,7 @@ pub struct Score {
     pub audio: Vec<f32>,
 }
 
-/// A song with its conditions encoded.
+/// A song with its conditions encoded and its tokens as ids.
 #[derive(Debug, Clone)]
 pub(crate) struct EncodedSong {
     pub(crate) conditions: EncodedConditions,
@@ -41,43 +43,32 @@ pub(crate) struct EncodedSong {
     pub(crate) ends: bool,
 }
 
-/// Loss terms of a batch of songs; `None` where no song has a plan.
-pub(crate) struct BatchLoss {
-    /// `[plan codes of all songs that have a plan]`, song by song.
-    pub(crate) thoughts: Option<Tensor>,
-    /// `[songs, positions]`, 0 beyond a song's end.
-    pub(crate) audio: Tensor,
-    /// Audio positions that count.
-    pub(crate) audio_count: usize,
-}
-
-/// Masks by prefix and tail length; few shapes occur, because prefixes are padded to multiples of [`GRAIN`].
-#[derive(Default)]
-pub(crate) struct MaskCache {
-    masks: RefCell<BTreeMap<(i64, i64), Tensor>>,
-}
-
-/// Prefixes are padded to a multiple of this.
-const GRAIN: usize = 16;
-/// Masks kept.
-const KEPT_MASKS: usize = 16;
-/// Marks a target that does not count.
-const IGNORED: i64 = -100;
-
-impl MaskCache {
-    fn get(&self, model: &MusicLm, prefix: i64, tail: i64) -> Result<Tensor> {
-        let mut masks = self.masks.borrow_mut();
-        if let Some(found) = masks.get(&(prefix, tail)) {
-            return Ok(found.shallow_clone());
-        }
-        if masks.len() >= KEPT_MASKS {
-            masks.clear();
-        }
-        let window = model.config().attention_tokens() as i64;
-        let made = mask::windowed(prefix, tail, window, model.lm.device())?;
-        masks.insert((prefix, tail), made.shallow_clone());
-        Ok(made)
+impl EncodedSong {
+    /// Audio tokens that are read: the last one only to predict the end.
+    fn tail(&self) -> usize {
+        self.audio.len() - usize::from(!self.ends)
     }
+
+    /// Codes of the plan.
+    fn codes(&self) -> usize {
+        self.plan.as_ref().map_or(0, |plan| plan.codes().len())
+    }
+}
+
+/// Losses of a batch, in nats.
+pub(crate) struct BatchLoss {
+    /// Per code of the plans, song by song; `None` where no song has a plan.
+    pub(crate) thoughts: Option<Tensor>,
+    /// Per audio token and end, song by song.
+    pub(crate) audio: Tensor,
+}
+
+/// Where things are in the rows of a batch.
+struct Layout {
+    /// Positions up to the start of the audio, that included.
+    prefixes: Vec<usize>,
+    /// Positions of each row.
+    columns: usize,
 }
 
 impl MusicLm {
@@ -91,80 +82,87 @@ impl MusicLm {
         if encoded.is_empty() {
             return Ok(Vec::new());
         }
-        let loss = self.batch_loss(&encoded, &MaskCache::default())?;
-        let columns = loss.audio.size()[1] as usize;
-        let audio = musicot_core::tensor::to_vec(&loss.audio)?;
-        let thoughts = loss.thoughts.map(|t| musicot_core::tensor::to_vec(&t)).transpose()?.unwrap_or_default();
-        let mut thoughts = thoughts.into_iter();
-        let score = |(row, song): (usize, &EncodedSong)| Score {
-            thoughts: thoughts.by_ref().take(song.plan.as_ref().map_or(0, |plan| plan.codes().len())).collect(),
-            audio: audio[row * columns..][..song.audio.len() + usize::from(song.ends)].to_vec(),
+        let loss = self.batch_loss(&encoded)?;
+        let mut audio = tensor::to_vec(&loss.audio)?.into_iter();
+        let thoughts = loss.thoughts.map(|thoughts| tensor::to_vec(&thoughts)).transpose()?;
+        let mut thoughts = thoughts.unwrap_or_default().into_iter();
+        let score = |song: &EncodedSong| Score {
+            thoughts: thoughts.by_ref().take(song.codes()).collect(),
+            audio: audio.by_ref().take(song.tail() + 1).collect(),
         };
-        Ok(encoded.iter().enumerate().map(score).collect())
+        Ok(encoded.iter().map(score).collect())
     }
 
     pub(crate) fn encode_song(&self, song: &Song) -> Result<EncodedSong> {
-        let audio = song.audio.iter().map(|token| Ok(self.vocab().audio(*token)?.value())).collect::<Result<Vec<_>>>()?;
+        let audio = song
+            .audio
+            .iter()
+            .map(|token| Ok(self.vocab().audio(*token)?.value()))
+            .collect::<Result<Vec<_>>>()?;
+        if audio.is_empty() || audio.len() > self.config().reach_tokens() {
+            let (reach, found) = (self.config().reach_tokens(), audio.len());
+            return Err(Error::input("song", format!("expected 1 to {reach} audio tokens, got {found}")));
+        }
         if let Some(plan) = &song.plan {
+            // A plan of another vocabulary would have been accepted by that one.
             Plan::new(plan.codes().clone(), self.vocab())?;
         }
         let conditions = self.encode(&song.conditions)?;
         Ok(EncodedSong { conditions, plan: song.plan.clone(), audio, ends: song.ends })
     }
 
-    /// The losses of all positions of a batch.
-    pub(crate) fn batch_loss(&self, songs: &[EncodedSong], masks: &MaskCache) -> Result<BatchLoss> {
-        let longest = songs.iter().map(|song| song.audio.len()).max().unwrap_or(0);
-        if songs.iter().any(|song| song.audio.is_empty()) || longest > self.config().reach_tokens() {
-            let reach = self.config().reach_tokens();
-            return Err(Error::input("song", format!("expected 1 to {reach} audio tokens, got up to {longest}")));
-        }
-        // The last token is read only to predict the end.
-        let tail = songs.iter().map(|song| song.audio.len() - usize::from(!song.ends)).max().unwrap_or(0);
-        let (embeddings, padding) = self.embed_songs(songs, tail)?;
-        let prefix = embeddings.size()[1] - tail as i64;
-        let mask = self.batch_mask(masks, &padding, prefix, tail as i64)?;
-        let hidden = self.lm.forward(&embeddings, Some(&mask))?;
-        let (audio, audio_count) = self.audio_loss(songs, &hidden.f_narrow(1, prefix - 1, tail as i64 + 1)?)?;
-        Ok(BatchLoss { thoughts: self.thought_loss(songs, &hidden, prefix)?, audio, audio_count })
+    /// The losses of all positions of a batch of at least one song.
+    pub(crate) fn batch_loss(&self, songs: &[EncodedSong]) -> Result<BatchLoss> {
+        let (embeddings, layout) = self.embed_songs(songs)?;
+        let longest = songs.iter().map(EncodedSong::tail).max().unwrap_or(0);
+        let window = self.config().attention_tokens();
+        let mask = match longest > window {
+            true => Some(
+                mask::windowed(&layout.prefixes, layout.columns, window, self.lm.device())?.f_unsqueeze(1)?,
+            ),
+            false => None,
+        };
+        let hidden = self.lm.forward(&embeddings, mask.as_ref())?.f_flatten(0, 1)?;
+        let audio = self.audio_loss(songs, &hidden, &layout)?;
+        Ok(BatchLoss { thoughts: self.thought_loss(songs, &hidden, &layout)?, audio })
     }
 
-    /// Embeddings `[songs, prefix + tail, dim]` and the padding of each row's prefix.
-    fn embed_songs(&self, songs: &[EncodedSong], tail: usize) -> Result<(Tensor, Vec<i64>)> {
-        let rows = songs.iter().map(|song| {
+    /// Embeddings `[songs, columns, dim]`.
+    fn embed_songs(&self, songs: &[EncodedSong]) -> Result<(Tensor, Layout)> {
+        let mut prefixes = Vec::with_capacity(songs.len());
+        let mut rows = Vec::with_capacity(songs.len());
+        for song in songs {
             let mut ids = self.inputs.condition_ids(&song.conditions);
             ids.extend(self.audio_start(song.plan.as_ref())?);
-            Ok((&song.conditions, ids))
-        });
-        let rows = rows.collect::<Result<Vec<_>>>()?;
-        let (prefix, padding) = self.inputs.prefix(self.lm.as_ref(), &rows, GRAIN)?;
-        let before = prefix.f_narrow(1, 0, prefix.size()[1] - 1)?;
-        let mut audio = prefix.f_narrow(1, -1, 1)?;
-        if tail > 0 {
-            audio = Tensor::f_cat(&[audio, self.embed_tail(songs, tail)?], 1)?;
+            prefixes.push(ids.len());
+            ids.extend(&song.audio[..song.tail()]);
+            rows.push((&song.conditions, ids));
         }
-        let plans: Vec<Option<&Plan>> = songs.iter().map(|song| song.plan.as_ref()).collect();
-        let windows = plans.iter().flatten().map(|plan| plan.windows()).max().unwrap_or(0);
-        if windows > 0 {
-            // Each position is told the window of the token that it predicts.
-            let last = windows as i64 - 1;
-            let index: Vec<i64> = (0..=tail).map(|t| ((t / self.config().window_tokens()) as i64).min(last)).collect();
-            let index = Tensor::f_from_slice(&index)?.f_to_device(self.lm.device())?;
-            audio = audio.f_add(&self.plan_vectors(&plans, windows)?.f_index_select(1, &index)?)?;
-        }
-        Ok((Tensor::f_cat(&[before, audio], 1)?, padding))
+        let (embedded, _) = self.inputs.rows(self.lm.as_ref(), &rows, Align::Start)?;
+        let layout = Layout { prefixes, columns: embedded.size()[1] as usize };
+        Ok((self.add_windows(songs, &embedded, &layout)?, layout))
     }
 
-    /// Embeddings `[songs, tail, dim]` of the audio tokens that are read.
-    fn embed_tail(&self, songs: &[EncodedSong], tail: usize) -> Result<Tensor> {
-        let mut ids = Vec::with_capacity(songs.len() * tail);
-        for song in songs {
-            let read = &song.audio[..song.audio.len().min(tail)];
-            ids.extend(read);
-            ids.resize(ids.len() + tail - read.len(), TokenId::PAD.value());
+    /// Tells each audio position the plan window of the token that it predicts.
+    fn add_windows(&self, songs: &[EncodedSong], embedded: &Tensor, layout: &Layout) -> Result<Tensor> {
+        let plans: Vec<Option<&Plan>> = songs.iter().map(|song| song.plan.as_ref()).collect();
+        let windows = plans.iter().flatten().map(|plan| plan.windows()).max().unwrap_or(0);
+        if windows == 0 {
+            return Ok(embedded.shallow_clone());
         }
-        let ids = Tensor::f_from_slice(&ids)?.f_reshape([songs.len() as i64, tail as i64])?;
-        self.lm.embed(&ids.f_to_device(self.lm.device())?)
+        let vectors = self.plan_vectors(&plans, windows)?.f_flatten(0, 1)?;
+        // One more row, of zeros, for the positions that belong to no window.
+        let nothing = (songs.len() * windows) as i64;
+        let vectors = vectors.f_constant_pad_nd([0, 0, 0, 1])?;
+        let mut index = vec![nothing; songs.len() * layout.columns];
+        for (row, song) in songs.iter().enumerate() {
+            let start = row * layout.columns + layout.prefixes[row] - 1;
+            for (n, place) in index[start..=start + song.tail()].iter_mut().enumerate() {
+                let window = (n / self.config().window_tokens()).min(windows - 1);
+                *place = (row * windows + window) as i64;
+            }
+        }
+        Ok(embedded.f_add(&self.select(&vectors, &index)?.f_view_as(embedded)?)?)
     }
 
     /// What each window adds to the audio positions in it, `[rows, windows, dim]`: zeros for rows without a plan; windows beyond a
@@ -189,81 +187,103 @@ impl MusicLm {
             return Ok(vectors);
         }
         let has_plan: Vec<f32> = plans.iter().map(|plan| if plan.is_some() { 1.0 } else { 0.0 }).collect();
-        let has_plan = Tensor::f_from_slice(&has_plan)?.f_reshape([-1, 1, 1])?.f_to_device(self.lm.device())?;
+        let has_plan =
+            Tensor::f_from_slice(&has_plan)?.f_reshape([-1, 1, 1])?.f_to_device(self.lm.device())?;
         Ok(vectors.f_mul(&has_plan.f_to_kind(vectors.kind())?)?)
     }
 
-    /// `[songs, 1, positions, positions]`.
-    fn batch_mask(&self, masks: &MaskCache, padding: &[i64], prefix: i64, tail: i64) -> Result<Tensor> {
-        let common = masks.get(self, prefix, tail)?;
-        if padding.iter().all(|pad| *pad == 0) {
-            return Ok(common.f_unsqueeze(0)?.f_unsqueeze(0)?);
-        }
-        let positions = prefix + tail;
-        let hidden = mask::padding(padding, positions, self.lm.device())?.f_unsqueeze(1)?;
-        // A padded position sees itself, or its row would have no finite score.
-        let own = mask::only_self(positions, positions, self.lm.device())?;
-        Ok(common.f_add(&hidden)?.f_maximum(&own)?.f_unsqueeze(1)?)
-    }
-
-    /// `hidden [songs, tail + 1, dim]` of the audio positions to losses `[songs, tail + 1]`, and how many of them count.
-    fn audio_loss(&self, songs: &[EncodedSong], hidden: &Tensor) -> Result<(Tensor, usize)> {
-        let columns = hidden.size()[1] as usize;
+    /// Losses of all audio tokens and ends; `hidden [songs * columns, dim]`.
+    fn audio_loss(&self, songs: &[EncodedSong], hidden: &Tensor, layout: &Layout) -> Result<Tensor> {
         let range = self.vocab().emits(Emission::Audio { may_end: true })?;
-        let mut targets = Vec::with_capacity(songs.len() * columns);
-        for song in songs {
-            let start = targets.len();
+        let (mut places, mut targets) = (Vec::new(), Vec::new());
+        for (row, song) in songs.iter().enumerate() {
+            // A token is predicted one position before its own; the first one at the start of the audio.
+            let first = (row * layout.columns + layout.prefixes[row] - 1) as i64;
+            places.extend(first..=first + song.tail() as i64);
             targets.extend(song.audio.iter().map(|id| id - range.start));
             if song.ends {
                 targets.push(self.vocab().eos().value() - range.start);
             }
-            targets.resize(start + columns, IGNORED);
         }
-        let count = targets.iter().filter(|target| **target != IGNORED).count();
-        let logits = self.lm.logits(hidden, range)?;
-        let loss = cross_entropy(&logits.f_flatten(0, 1)?, &targets)?;
-        Ok((loss.f_reshape([songs.len() as i64, columns as i64])?, count))
+        cross_entropy(&self.lm.logits(&self.select(hidden, &places)?, range)?, &targets)
     }
 
-    fn thought_loss(&self, songs: &[EncodedSong], hidden: &Tensor, prefix: i64) -> Result<Option<Tensor>> {
-        let (positions, levels) = (hidden.size()[1], self.config().vocab.levels);
+    /// Losses of all codes, in the order of the sequence; `hidden [songs * columns, dim]`.
+    fn thought_loss(
+        &self,
+        songs: &[EncodedSong],
+        hidden: &Tensor,
+        layout: &Layout,
+    ) -> Result<Option<Tensor>> {
+        let levels = self.config().vocab.levels;
         let mut places: Vec<Vec<i64>> = vec![Vec::new(); levels];
         let mut targets: Vec<Vec<i64>> = vec![Vec::new(); levels];
-        // Level and number within it of each code, in the order of the sequence.
+        // Level and number within it of each code.
         let mut order = Vec::new();
         for (row, song) in songs.iter().enumerate() {
             let Some(plan) = &song.plan else { continue };
-            let count = plan.codes().len();
-            // The plan is followed by its end and by the start of the audio; a code is predicted one position before its own.
-            let first = row as i64 * positions + prefix - 3 - count as i64;
-            for n in 0..count {
+            // Behind the plan come its end and the start of the audio; a code is predicted one position before its own.
+            let first = row * layout.columns + layout.prefixes[row] - 3 - song.codes();
+            for n in 0..song.codes() {
                 let (window, level) = self.config().thought_order.place(n, plan.windows(), levels);
                 order.push((level, places[level].len()));
-                places[level].push(first + n as i64);
+                places[level].push((first + n) as i64);
                 targets[level].push(plan.codes()[[window, level]]);
             }
         }
         if order.is_empty() {
             return Ok(None);
         }
-        let flat = hidden.f_flatten(0, 1)?;
         let (mut losses, mut starts, mut start) = (Vec::new(), Vec::new(), 0);
-        for level in 0..levels {
-            let index = Tensor::f_from_slice(&places[level])?.f_to_device(self.lm.device())?;
-            let logits = self.lm.logits(&flat.f_index_select(0, &index)?, self.vocab().emits(Emission::Thought { level })?)?;
-            losses.push(cross_entropy(&logits, &targets[level])?);
+        for (level, (places, targets)) in places.iter().zip(&targets).enumerate() {
+            let range = self.vocab().emits(Emission::Thought { level })?;
+            losses.push(cross_entropy(&self.lm.logits(&self.select(hidden, places)?, range)?, targets)?);
             starts.push(start);
-            start += targets[level].len();
+            start += targets.len();
         }
         let order: Vec<i64> = order.into_iter().map(|(level, n)| (starts[level] + n) as i64).collect();
-        let order = Tensor::f_from_slice(&order)?.f_to_device(self.lm.device())?;
-        Ok(Some(Tensor::f_cat(&losses, 0)?.f_index_select(0, &order)?))
+        Ok(Some(self.select(&Tensor::f_cat(&losses, 0)?, &order)?))
+    }
+
+    /// Rows of a tensor.
+    fn select(&self, rows: &Tensor, index: &[i64]) -> Result<Tensor> {
+        Ok(rows.f_index_select(0, &Tensor::f_from_slice(index)?.f_to_device(self.lm.device())?)?)
+    }
+
+    /// Ids from the end of the conditions to the start of the audio.
+    pub(crate) fn audio_start(&self, plan: Option<&Plan>) -> Result<Vec<i64>> {
+        let mut ids = Vec::new();
+        if let Some(plan) = plan {
+            ids.push(TokenId::COT_BOS.value());
+            ids.extend(self.thought_ids(plan)?);
+            ids.push(TokenId::COT_EOS.value());
+        }
+        ids.push(TokenId::AUDIO_BOS.value());
+        Ok(ids)
+    }
+
+    /// Ids of a plan's codes in the order of the sequence.
+    pub(crate) fn thought_ids(&self, plan: &Plan) -> Result<Vec<i64>> {
+        let (windows, levels) = plan.codes().dim();
+        let id = |n| {
+            let (window, level) = self.config().thought_order.place(n, windows, levels);
+            Ok(self.vocab().thought(level, ThoughtCode(plan.codes()[[window, level]] as u32))?.value())
+        };
+        (0..windows * levels).map(id).collect()
+    }
+
+    /// Ids of a plan's codes `[windows * levels]`, window by window whatever the order of the sequence.
+    fn window_ids(&self, plan: &Plan) -> Result<Vec<i64>> {
+        let id = |((_, level), code): ((usize, usize), &i64)| {
+            Ok(self.vocab().thought(level, ThoughtCode(*code as u32))?.value())
+        };
+        plan.codes().indexed_iter().map(id).collect()
     }
 }
 
-/// Per row of `logits [rows, choices]`, in f32; 0 where the target is [`IGNORED`].
+/// Per row of `logits [rows, choices]`, in f32.
 fn cross_entropy(logits: &Tensor, targets: &[i64]) -> Result<Tensor> {
     let targets = Tensor::f_from_slice(targets)?.f_to_device(logits.device())?;
     let logits = logits.f_to_kind(Kind::Float)?;
-    Ok(logits.f_cross_entropy_loss::<&Tensor>(&targets, None, Reduction::None, IGNORED, 0.0)?)
+    Ok(logits.f_cross_entropy_loss::<&Tensor>(&targets, None, Reduction::None, -100, 0.0)?)
 }

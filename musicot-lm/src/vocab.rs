@@ -166,7 +166,10 @@ impl MusicVocab {
             }
         }
         if config.lyric_tokens > 1 << 20 {
-            return Err(Error::config("vocab.lyric_tokens", format!("expected at most 2^20, got {}", config.lyric_tokens)));
+            return Err(Error::config(
+                "vocab.lyric_tokens",
+                format!("expected at most 2^20, got {}", config.lyric_tokens),
+            ));
         }
         config.tags.validate()?;
         crate::tags::expect_names("vocab.section_labels", &config.section_labels)?;
@@ -247,7 +250,8 @@ impl MusicVocab {
 
     /// The ids of a section's label and length; `None` for an unknown label. A length of 0 counts as 1.
     pub fn section(&self, label: &str, windows: usize) -> Option<[TokenId; 2]> {
-        let label = self.config.section_labels.iter().position(|name| name.eq_ignore_ascii_case(label.trim()))?;
+        let label =
+            self.config.section_labels.iter().position(|name| name.eq_ignore_ascii_case(label.trim()))?;
         let windows = windows.clamp(1, self.config.section_windows);
         Some([TokenId(self.labels + label as i64), TokenId(self.windows + windows as i64 - 1)])
     }

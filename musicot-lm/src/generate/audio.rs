@@ -8,7 +8,7 @@ use super::{Chooser, expect_songs, song_streams};
 use crate::conditions::Conditions;
 use crate::config::{NullBranch, PlanMode};
 use crate::plan::Plan;
-use crate::vocab::{AudioToken, Emission, TokenId};
+use crate::vocab::{AudioToken, Emission};
 use crate::{Error, MusicLm, Result};
 
 /// How many tokens a song may have.
@@ -116,9 +116,10 @@ impl MusicLm {
             true => plans.get(row % songs.len()).copied(),
             false => None,
         };
-        let starts = encoded.into_iter().enumerate().map(|(row, conditions)| {
-            Ok((conditions, self.audio_start(plan_of(row))?))
-        });
+        let starts = encoded
+            .into_iter()
+            .enumerate()
+            .map(|(row, conditions)| Ok((conditions, self.audio_start(plan_of(row))?)));
         let starts = starts.collect::<Result<Vec<_>>>()?;
         let row_plans: Vec<Option<&Plan>> = (0..starts.len()).map(plan_of).collect();
         let windows = self.window_vectors(&row_plans)?;
@@ -169,18 +170,6 @@ impl MusicLm {
         Ok(plans)
     }
 
-    /// Ids from the end of the conditions to the start of the audio.
-    pub(crate) fn audio_start(&self, plan: Option<&Plan>) -> Result<Vec<i64>> {
-        let mut ids = Vec::new();
-        if let Some(plan) = plan {
-            ids.push(TokenId::COT_BOS.value());
-            ids.extend(self.thought_ids(plan)?);
-            ids.push(TokenId::COT_EOS.value());
-        }
-        ids.push(TokenId::AUDIO_BOS.value());
-        Ok(ids)
-    }
-
     /// What each window adds to the audio positions in it, `[rows, dim]` per window; zeros for rows without a plan.
     fn window_vectors(&self, plans: &[Option<&Plan>]) -> Result<Vec<Tensor>> {
         let _no_grad = no_grad_guard();
@@ -200,7 +189,10 @@ impl AudioTokens<'_> {
     /// What a step raises; [`Error::Core`] when steps were taken before.
     pub fn finish(self) -> Result<Vec<Vec<AudioToken>>> {
         if self.next > 0 {
-            return Err(Error::input("audio tokens", "steps were taken already, so that songs would be incomplete"));
+            return Err(Error::input(
+                "audio tokens",
+                "steps were taken already, so that songs would be incomplete",
+            ));
         }
         let mut songs = vec![Vec::new(); self.ended.len()];
         for step in self {
@@ -223,7 +215,8 @@ impl AudioTokens<'_> {
         };
         let may_end = self.length.may_end(self.next);
         let range = self.model.vocab().emits(Emission::Audio { may_end })?;
-        let chosen = self.chooser.choose(logits(self.model, &hidden, range)?, &self.history, self.next as u64)?;
+        let chosen =
+            self.chooser.choose(logits(self.model, &hidden, range)?, &self.history, self.next as u64)?;
         let tokens = self.take_in(&chosen);
         if tokens.iter().all(Option::is_none) {
             return Ok(None);

@@ -4,6 +4,7 @@ use musicot_core::tch::{Kind, Tensor, no_grad_guard};
 
 use crate::causal::{LmSession, SessionShape};
 use crate::conditions::{Conditions, EncodedConditions};
+use crate::inputs::Align;
 use crate::vocab::TokenId;
 use crate::{Error, MusicLm, Result};
 
@@ -24,7 +25,8 @@ pub(super) struct RowsShape {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows whose prefix begins with conditions and further ids. `with_first(rows, dim)`, where given, is added to the last position.
+    /// Rows whose prefix begins with conditions and further ids. `add_to_last [rows, dim]`, where given,
+    /// is added to the last position.
     pub(super) fn new(
         model: &'a MusicLm,
         starts: &[(EncodedConditions, Vec<i64>)],
@@ -40,7 +42,7 @@ impl<'a> Rows<'a> {
                 (conditions, ids)
             })
             .collect();
-        let (mut prefix, padding) = model.inputs.prefix(model.lm.as_ref(), &rows, 1)?;
+        let (mut prefix, padding) = model.inputs.rows(model.lm.as_ref(), &rows, Align::End)?;
         if let Some(addition) = add_to_last {
             let head = prefix.f_narrow(1, 0, prefix.size()[1] - 1)?;
             let last = prefix.f_narrow(1, -1, 1)?.f_add(&addition.f_unsqueeze(1)?)?;
@@ -85,7 +87,8 @@ impl<'a> Rows<'a> {
     /// `[rows, 1, dim]`.
     fn embed(&self, ids: &[i64]) -> Result<Tensor> {
         let _no_grad = no_grad_guard();
-        let ids = Tensor::f_from_slice(ids)?.f_reshape([self.count, 1])?.f_to_device(self.model.lm.device())?;
+        let ids =
+            Tensor::f_from_slice(ids)?.f_reshape([self.count, 1])?.f_to_device(self.model.lm.device())?;
         self.model.lm.embed(&ids)
     }
 }
@@ -97,7 +100,11 @@ pub(super) fn logits(model: &MusicLm, hidden: &Tensor, range: std::ops::Range<i6
 }
 
 /// Conditional rows, then (where there are any) as many unconditional ones.
-pub(super) fn with_null(model: &MusicLm, songs: &[&Conditions], has_null: bool) -> Result<Vec<EncodedConditions>> {
+pub(super) fn with_null(
+    model: &MusicLm,
+    songs: &[&Conditions],
+    has_null: bool,
+) -> Result<Vec<EncodedConditions>> {
     let mut rows = songs.iter().map(|song| model.encode(song)).collect::<Result<Vec<_>>>()?;
     if has_null {
         rows.resize(2 * songs.len(), EncodedConditions::default());

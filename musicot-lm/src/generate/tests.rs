@@ -9,8 +9,8 @@ use super::rows::{Rows, RowsShape, logits};
 use super::*;
 use crate::tests::{audio, clap, plan, tiny_config, tiny_model};
 use crate::{
-    AudioToken, Conditions, Emission, FixedThoughts, MusicLm, MusicLmConfig, NullBranch, Plan, PlanMode, SectionSpan, Song,
-    Tags, ThoughtCode, ThoughtOrder,
+    AudioToken, Conditions, Emission, FixedThoughts, MusicLm, MusicLmConfig, NullBranch, Plan, PlanMode,
+    SectionSpan, Song, Tags, ThoughtCode, ThoughtOrder,
 };
 
 fn policy(temperature: f64, scale: f64) -> PhaseConfig {
@@ -21,14 +21,22 @@ fn policy(temperature: f64, scale: f64) -> PhaseConfig {
 fn conditions(number: u64) -> Conditions {
     Conditions {
         clap: (number % 3 != 2).then(|| clap(number)),
-        tags: Tags { style: (number % 2 == 1).then(|| "rock".to_owned()), tempo_bpm: Some(100.0), ..Default::default() },
+        tags: Tags {
+            style: (number % 2 == 1).then(|| "rock".to_owned()),
+            tempo_bpm: Some(100.0),
+            ..Default::default()
+        },
         sections: vec![SectionSpan { label: "verse".to_owned(), windows: 2 }; number as usize % 3],
         lyrics: String::new(),
     }
 }
 
 fn plan_request(numbers: &[u64], windows: usize, seed: u64) -> PlanRequest {
-    let song = |number: &u64| PlanSong { conditions: conditions(*number), number: *number, fixed: Default::default() };
+    let song = |number: &u64| PlanSong {
+        conditions: conditions(*number),
+        number: *number,
+        fixed: Default::default(),
+    };
     PlanRequest { songs: numbers.iter().map(song).collect(), windows, seed }
 }
 
@@ -55,8 +63,12 @@ fn tokens(model: &MusicLm, request: &AudioRequest, policy: &PhaseConfig) -> Vec<
 fn cached_is_full() {
     for order in [ThoughtOrder::TimeMajor, ThoughtOrder::LevelMajor] {
         let model = tiny_model(MusicLmConfig { thought_order: order, ..tiny_config() });
-        let song =
-            Song { conditions: conditions(1), plan: Some(plan(&model, 3, 1)), audio: audio(13, 1), ends: true };
+        let song = Song {
+            conditions: conditions(1),
+            plan: Some(plan(&model, 3, 1)),
+            audio: audio(13, 1),
+            ends: true,
+        };
         let other = Song { conditions: conditions(5), plan: None, audio: audio(16, 2), ends: false };
         // A second, longer song beside it, so that rows are padded.
         let score = model.score(&[song.clone(), other]).unwrap().remove(0);
@@ -116,7 +128,8 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 #[test]
 fn the_plan_and_the_conditions_matter() {
     let model = tiny_model(tiny_config());
-    let song = Song { conditions: conditions(1), plan: Some(plan(&model, 2, 1)), audio: audio(8, 1), ends: false };
+    let song =
+        Song { conditions: conditions(1), plan: Some(plan(&model, 2, 1)), audio: audio(8, 1), ends: false };
     let score = |song: &Song| model.score(std::slice::from_ref(song)).unwrap().remove(0).audio;
     let other_plan = Song { plan: Some(plan(&model, 2, 2)), ..song.clone() };
     let other_clap = Song { conditions: Conditions { clap: Some(clap(9)), ..conditions(1) }, ..song.clone() };
@@ -131,12 +144,15 @@ fn a_song_does_not_depend_on_its_batch() {
     let model = tiny_model(tiny_config());
     let policy = policy(0.8, 2.3);
     let together = plans(&model, &plan_request(&[4, 7, 2], 3, 1), &policy);
-    let alone: Vec<Plan> = [4, 7, 2].iter().flat_map(|n| plans(&model, &plan_request(&[*n], 3, 1), &policy)).collect();
+    let alone: Vec<Plan> =
+        [4, 7, 2].iter().flat_map(|n| plans(&model, &plan_request(&[*n], 3, 1), &policy)).collect();
     assert_eq!(together, alone);
     let length = AudioLength::exact(30);
     let together = tokens(&model, &audio_request(&model, &[4, 7, 2], length, 1), &policy);
-    let alone: Vec<Vec<AudioToken>> =
-        [4, 7, 2].iter().flat_map(|n| tokens(&model, &audio_request(&model, &[*n], length, 1), &policy)).collect();
+    let alone: Vec<Vec<AudioToken>> = [4, 7, 2]
+        .iter()
+        .flat_map(|n| tokens(&model, &audio_request(&model, &[*n], length, 1), &policy))
+        .collect();
     assert_eq!(together, alone);
     assert_ne!(together[0], together[1]);
 }
@@ -195,7 +211,12 @@ fn long_songs_go_on_beyond_window_and_reach() {
     let whole = tokens(&model, &request, &policy(1.0, 1.3)).remove(0);
     assert_eq!(whole.len(), 90);
     // Streaming: the first steps are those of the whole.
-    let first: Vec<_> = model.audio(&request, &policy(1.0, 1.3)).unwrap().take(40).map(|s| s.unwrap().tokens[0].unwrap()).collect();
+    let first: Vec<_> = model
+        .audio(&request, &policy(1.0, 1.3))
+        .unwrap()
+        .take(40)
+        .map(|s| s.unwrap().tokens[0].unwrap())
+        .collect();
     assert_eq!(first, whole[..40]);
 }
 
@@ -213,7 +234,8 @@ fn steps_come_in_order() {
     let model = tiny_model(MusicLmConfig { thought_order: ThoughtOrder::LevelMajor, ..tiny_config() });
     let thoughts = model.thoughts(&plan_request(&[1, 2], 2, 1), &policy(1.0, 1.0)).unwrap();
     assert_eq!(thoughts.steps(), 6);
-    let places: Vec<_> = thoughts.map(|step| step.map(|s| (s.window, s.level, s.codes.len())).unwrap()).collect();
+    let places: Vec<_> =
+        thoughts.map(|step| step.map(|s| (s.window, s.level, s.codes.len())).unwrap()).collect();
     assert_eq!(places, [(0, 0, 2), (1, 0, 2), (0, 1, 2), (1, 1, 2), (0, 2, 2), (1, 2, 2)]);
 }
 
@@ -271,7 +293,12 @@ fn logits_that_are_not_numbers_are_an_error() {
 #[test]
 fn logits_agree_across_batches_to_rounding() {
     let model = tiny_model(tiny_config());
-    let song = |n: u64| Song { conditions: conditions(n), plan: Some(plan(&model, 3, n)), audio: audio(12, n), ends: false };
+    let song = |n: u64| Song {
+        conditions: conditions(n),
+        plan: Some(plan(&model, 3, n)),
+        audio: audio(12, n),
+        ends: false,
+    };
     let together = model.score(&[song(1), song(2), song(5)]).unwrap();
     for (n, score) in [1, 2, 5].into_iter().zip(together) {
         let alone = model.score(&[song(n)]).unwrap().remove(0);

@@ -69,7 +69,10 @@ impl MusicLm {
         }
         expect_songs(request.songs.len())?;
         if !(1..=100_000).contains(&request.windows) {
-            return Err(Error::input("plan", format!("expected 1 to 100000 windows, got {}", request.windows)));
+            return Err(Error::input(
+                "plan",
+                format!("expected 1 to 100000 windows, got {}", request.windows),
+            ));
         }
         for song in &request.songs {
             song.fixed.validate(request.windows, self.vocab())?;
@@ -107,7 +110,10 @@ impl Thoughts<'_> {
     /// What a step raises; [`Error::Core`] when steps were taken before.
     pub fn finish(self) -> Result<Vec<Plan>> {
         if self.next > 0 {
-            return Err(Error::input("plan", "steps were taken already, so that the plan would be incomplete"));
+            return Err(Error::input(
+                "plan",
+                "steps were taken already, so that the plan would be incomplete",
+            ));
         }
         let vocab = self.model.vocab();
         let mut plans = vec![Array2::zeros((self.windows, vocab.config().levels)); self.fixed.len()];
@@ -123,12 +129,14 @@ impl Thoughts<'_> {
     fn step(&mut self) -> Result<ThoughtStep> {
         let levels = self.model.config().vocab.levels;
         let (window, level) = self.model.config().thought_order.place(self.next, self.windows, levels);
-        let given: Vec<Option<ThoughtCode>> = self.fixed.iter().map(|fixed| fixed.get(window, level)).collect();
+        let given: Vec<Option<ThoughtCode>> =
+            self.fixed.iter().map(|fixed| fixed.get(window, level)).collect();
         let codes: Vec<ThoughtCode> = match given.iter().copied().collect() {
             Some(all_given) => all_given,
             None => {
                 let drawn = self.draw(window, level)?;
-                let keep = |(given, drawn): (&Option<ThoughtCode>, i64)| given.unwrap_or(ThoughtCode(drawn as u32));
+                let keep =
+                    |(given, drawn): (&Option<ThoughtCode>, i64)| given.unwrap_or(ThoughtCode(drawn as u32));
                 given.iter().zip(drawn).map(keep).collect()
             }
         };

@@ -99,7 +99,13 @@ impl Attention {
     }
 
     /// One query position: the heads of a group are treated as rows of one head, so that no key is copied.
-    fn attend_one(&self, query: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn attend_one(
+        &self,
+        query: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        mask: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let batch = query.size()[0];
         let rows = query.f_reshape([batch, self.kv_heads, self.heads / self.kv_heads, self.head_dim])?;
         let attended =
@@ -133,10 +139,20 @@ impl Attention {
 }
 
 impl LayerCache {
-    pub(super) fn new(config: &LlamaConfig, batch: i64, slots: i64, kind: Kind, device: Device) -> Result<Self> {
+    pub(super) fn new(
+        config: &LlamaConfig,
+        batch: i64,
+        slots: i64,
+        kind: Kind,
+        device: Device,
+    ) -> Result<Self> {
         let shape = [batch, config.num_key_value_heads, slots, config.head_size()];
         let options = (kind, device);
-        Ok(Self { key: Tensor::f_zeros(shape, options)?, value: Tensor::f_zeros(shape, options)?, unmoved: None })
+        Ok(Self {
+            key: Tensor::f_zeros(shape, options)?,
+            value: Tensor::f_zeros(shape, options)?,
+            unmoved: None,
+        })
     }
 
     /// Moves the keys of the first `prefix` slots from where they were first, by the rotation that `rope` holds for each of them.

@@ -106,12 +106,17 @@ impl LlamaConfig {
             }
         }
         if self.num_attention_heads % self.num_key_value_heads != 0 {
-            let reason =
-                format!("expected a divisor of {}, got {}", self.num_attention_heads, self.num_key_value_heads);
+            let reason = format!(
+                "expected a divisor of {}, got {}",
+                self.num_attention_heads, self.num_key_value_heads
+            );
             return Err(Error::config("num_key_value_heads", reason));
         }
         if self.head_dim.is_none() && self.hidden_size % self.num_attention_heads != 0 {
-            let reason = format!("expected a multiple of {} heads, got {}", self.num_attention_heads, self.hidden_size);
+            let reason = format!(
+                "expected a multiple of {} heads, got {}",
+                self.num_attention_heads, self.hidden_size
+            );
             return Err(Error::config("hidden_size", reason));
         }
         let head = self.head_size();
@@ -158,7 +163,9 @@ impl LlamaConfig {
         {
             own.insert("num_key_value_heads".to_owned(), heads);
         }
-        for key in ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"] {
+        for key in
+            ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
+        {
             if !own.contains_key(key) {
                 return Err(format!("key `{key}` is missing"));
             }
@@ -174,7 +181,11 @@ fn expect_value(key: &str, found: &Value, expected: &Value) -> Result<(), String
 /// `rope_scaling` (older files) and `rope_parameters` (transformers 5): only unscaled rotary embeddings are known here.
 fn read_rope(key: &str, value: Value, own: &mut Map<String, Value>) -> Result<(), String> {
     let Value::Object(fields) = value else {
-        return if value.is_null() { Ok(()) } else { Err(format!("key `{key}`: expected an object, got {value}")) };
+        return if value.is_null() {
+            Ok(())
+        } else {
+            Err(format!("key `{key}`: expected an object, got {value}"))
+        };
     };
     // The type first: it explains the other fields.
     for name in ["rope_type", "type"] {

@@ -37,17 +37,26 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(llama: &'a Llama, shape: &SessionShape) -> Result<Self> {
         let slots = shape.prefix_positions + shape.window_positions;
-        let new_cache = |_| LayerCache::new(&llama.config, shape.batch(), slots, llama.kind(), llama.device());
+        let new_cache =
+            |_| LayerCache::new(&llama.config, shape.batch(), slots, llama.kind(), llama.device());
         let caches = (0..llama.layers.len()).map(new_cache).collect::<Result<_>>()?;
         let padding = match shape.padding.iter().any(|pad| *pad > 0) {
-            true => Some(mask::padding(&shape.padding, slots, llama.device())?.f_unsqueeze(1)?.f_unsqueeze(1)?),
+            true => {
+                Some(mask::padding(&shape.padding, slots, llama.device())?.f_unsqueeze(1)?.f_unsqueeze(1)?)
+            }
             false => None,
         };
         Ok(Self { llama, caches, shape: shape.clone(), prefix: 0, rolled: 0, shift: 0, padding })
     }
 
     /// Runs all layers; returns the last position's final hidden state `[batch, dim]`.
-    fn run(&self, embeddings: &Tensor, rope: &RopeTable, mask: Option<&Tensor>, slots: Slots) -> Result<Tensor> {
+    fn run(
+        &self,
+        embeddings: &Tensor,
+        rope: &RopeTable,
+        mask: Option<&Tensor>,
+        slots: Slots,
+    ) -> Result<Tensor> {
         let mut x = embeddings.shallow_clone();
         for (layer, cache) in self.llama.layers.iter().zip(&self.caches) {
             x = layer.cached(&x, rope, mask, cache, slots)?;
@@ -57,7 +66,11 @@ impl<'a> Session<'a> {
     }
 
     fn check(&self, embeddings: &Tensor, new: i64) -> Result<()> {
-        shape::expect("embeddings [batch, new, dim]", embeddings, &[self.shape.batch(), new, self.llama.dim()])?;
+        shape::expect(
+            "embeddings [batch, new, dim]",
+            embeddings,
+            &[self.shape.batch(), new, self.llama.dim()],
+        )?;
         Ok(shape::expect_kind("embeddings", embeddings, self.llama.kind())?)
     }
 
@@ -121,8 +134,10 @@ impl LmSession for Session<'_> {
         // The first rolled position is at distance 1 from the end of the prefix.
         self.move_prefix(prefix_shift(self.rolled + 1, self.shape.reach_positions))?;
         let rope = self.llama.rope.range(self.prefix + self.rolled, 1)?;
-        let slots =
-            Slots { start: self.prefix + self.rolled % window, visible: self.prefix + window.min(self.rolled + 1) };
+        let slots = Slots {
+            start: self.prefix + self.rolled % window,
+            visible: self.prefix + window.min(self.rolled + 1),
+        };
         let mask = match &self.padding {
             Some(padding) => Some(padding.f_narrow(3, 0, slots.visible)?),
             None => None,

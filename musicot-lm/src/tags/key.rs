@@ -82,7 +82,8 @@ impl FromStr for Key {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let unknown = || Error::input("key", format!("expected a key such as `C major` or `F# minor`, got `{text}`"));
+        let unknown =
+            || Error::input("key", format!("expected a key such as `C major` or `F# minor`, got `{text}`"));
         let trimmed = text.trim();
         let (tonic, mode) = match trimmed.rsplit_once(char::is_whitespace) {
             Some((tonic, mode)) => (tonic, mode.to_lowercase()),

@@ -46,7 +46,10 @@ impl TempoBuckets {
 
     fn index(&self, bpm: f64) -> Result<usize> {
         if !(bpm.is_finite() && bpm > 0.0) {
-            return Err(Error::input("tempo", format!("expected a positive number of beats per minute, got {bpm}")));
+            return Err(Error::input(
+                "tempo",
+                format!("expected a positive number of beats per minute, got {bpm}"),
+            ));
         }
         let steps = (bpm - f64::from(self.low_bpm)) / f64::from(self.step_bpm.max(1));
         Ok((steps.round().max(0.0) as usize).min(self.len() - 1))
@@ -59,20 +62,71 @@ impl Default for TagVocab {
         Self {
             tempo: TempoBuckets::default(),
             styles: names(&[
-                "pop", "rock", "jazz", "classical", "electronic", "folk", "latin", "ambient", "funk", "blues", "lofi",
+                "pop",
+                "rock",
+                "jazz",
+                "classical",
+                "electronic",
+                "folk",
+                "latin",
+                "ambient",
+                "funk",
+                "blues",
+                "lofi",
                 "reggae",
             ]),
             moods: names(&[
-                "calm", "peaceful", "warm", "tender", "bright", "happy", "hopeful", "cheerful", "joyful",
-                "lively", "playful", "triumphant", "sad", "melancholic", "dark", "mysterious", "moody",
-                "tense", "wistful", "serious", "dramatic", "urgent", "intense", "restless", "catchy",
-                "powerful", "gritty", "sophisticated", "smoky", "elegant", "stately", "energetic",
-                "hypnotic", "heartfelt", "rustic", "sultry", "festive", "dreamy", "floating", "groovy",
-                "strutting", "soulful", "weary", "relaxed", "cosy", "laid-back", "easygoing",
+                "calm",
+                "peaceful",
+                "warm",
+                "tender",
+                "bright",
+                "happy",
+                "hopeful",
+                "cheerful",
+                "joyful",
+                "lively",
+                "playful",
+                "triumphant",
+                "sad",
+                "melancholic",
+                "dark",
+                "mysterious",
+                "moody",
+                "tense",
+                "wistful",
+                "serious",
+                "dramatic",
+                "urgent",
+                "intense",
+                "restless",
+                "catchy",
+                "powerful",
+                "gritty",
+                "sophisticated",
+                "smoky",
+                "elegant",
+                "stately",
+                "energetic",
+                "hypnotic",
+                "heartfelt",
+                "rustic",
+                "sultry",
+                "festive",
+                "dreamy",
+                "floating",
+                "groovy",
+                "strutting",
+                "soulful",
+                "weary",
+                "relaxed",
+                "cosy",
+                "laid-back",
+                "easygoing",
             ]),
             instruments: names(&[
-                "piano", "organ", "guitar", "bass", "strings", "brass", "woodwind", "lead", "pad", "mallets", "choir",
-                "drums",
+                "piano", "organ", "guitar", "bass", "strings", "brass", "woodwind", "lead", "pad", "mallets",
+                "choir", "drums",
             ]),
         }
     }
@@ -88,13 +142,22 @@ impl TagVocab {
             instruments.extend(tag.instruments.iter().map(|name| normal(name)));
         }
         let list = |names: BTreeSet<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
-        Self { tempo: TempoBuckets::default(), styles: list(styles), moods: list(moods), instruments: list(instruments) }
+        Self {
+            tempo: TempoBuckets::default(),
+            styles: list(styles),
+            moods: list(moods),
+            instruments: list(instruments),
+        }
     }
 
     /// Checks buckets and names.
     pub(crate) fn validate(&self) -> Result<()> {
         let tempo = self.tempo;
-        if tempo.low_bpm == 0 || tempo.high_bpm < tempo.low_bpm || tempo.step_bpm == 0 || tempo.high_bpm > 10_000 {
+        if tempo.low_bpm == 0
+            || tempo.high_bpm < tempo.low_bpm
+            || tempo.step_bpm == 0
+            || tempo.high_bpm > 10_000
+        {
             let reason = format!("expected 0 < low <= high <= 10000 and a positive step, got {tempo:?}");
             return Err(Error::config("vocab.tags.tempo", reason));
         }
@@ -115,12 +178,13 @@ impl TagVocab {
             indices.push(self.tempo.index(bpm)?);
         }
         indices.extend(tags.key.map(|key| self.tempo.len() + key.index()));
-        let mut add = |kind: &str, names: &[String], start: usize, value: &str| {
-            match names.iter().position(|name| normal(name) == normal(value)) {
-                Some(index) if indices.contains(&(start + index)) => {}
-                Some(index) => indices.push(start + index),
-                None => unknown.push(format!("{kind} `{}`", value.trim())),
-            }
+        let mut add = |kind: &str, names: &[String], start: usize, value: &str| match names
+            .iter()
+            .position(|name| normal(name) == normal(value))
+        {
+            Some(index) if indices.contains(&(start + index)) => {}
+            Some(index) => indices.push(start + index),
+            None => unknown.push(format!("{kind} `{}`", value.trim())),
         };
         let styles = self.styles_start();
         let moods = styles + self.styles.len();
@@ -142,7 +206,9 @@ impl TagVocab {
             return Some(format!("key {key}"));
         }
         rest -= Key::COUNT;
-        for (kind, names) in [("style", &self.styles), ("mood", &self.moods), ("instrument", &self.instruments)] {
+        for (kind, names) in
+            [("style", &self.styles), ("mood", &self.moods), ("instrument", &self.instruments)]
+        {
             match names.get(rest) {
                 Some(name) => return Some(format!("{kind} {name}")),
                 None => rest -= names.len(),

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::{clap, tiny_config, tiny_model};
 use crate::tags::{Key, TagVocab, parse};
 use crate::{
-    Conditions, Emission, Meaning, MusicLmConfig, MusicVocab, Plan, SectionSpan, Tags, ThoughtCode, ThoughtOrder, TokenId,
-    VocabConfig,
+    Conditions, Emission, Meaning, MusicLmConfig, MusicVocab, Plan, SectionSpan, Tags, ThoughtCode,
+    ThoughtOrder, TokenId, VocabConfig,
 };
 
 #[test]
@@ -43,7 +43,11 @@ fn absurd_tags_are_errors_or_reported() {
     let (ids, _) = vocab.tags(&fast).unwrap();
     assert_eq!(vocab.meaning(ids[0]), Some(Meaning::Tag("tempo 220".to_owned())));
     assert_eq!(vocab.meaning(ids[1]), Some(Meaning::Tag("style jazz".to_owned())));
-    let odd = Tags { style: Some("polka".to_owned()), instruments: vec!["piano".into(), "piano".into()], ..Default::default() };
+    let odd = Tags {
+        style: Some("polka".to_owned()),
+        instruments: vec!["piano".into(), "piano".into()],
+        ..Default::default()
+    };
     let (ids, unknown) = vocab.tags(&odd).unwrap();
     assert_eq!((ids.len(), unknown), (1, vec!["style `polka`".to_owned()]));
 }
@@ -99,7 +103,9 @@ fn what_is_not_taken_in_is_reported() {
     let report = model.check_conditions(&conditions).unwrap();
     assert_eq!(report.unknown, ["mood `odd`", "section `solo`"]);
     assert_eq!(report.cut_lyrics, "la la", "there is no tokenizer");
-    assert!(model.check_conditions(&Conditions { clap: Some(clap(1)), ..Default::default() }).unwrap().is_empty());
+    assert!(
+        model.check_conditions(&Conditions { clap: Some(clap(1)), ..Default::default() }).unwrap().is_empty()
+    );
     for wrong in [clap(1) * 2.0, clap(1) * f32::NAN, clap(1).slice(ndarray::s![..4]).to_owned()] {
         assert!(model.check_conditions(&Conditions { clap: Some(wrong), ..Default::default() }).is_err());
     }
@@ -109,7 +115,12 @@ fn what_is_not_taken_in_is_reported() {
 fn plans_are_checked() {
     let model = tiny_model(tiny_config());
     assert!(Plan::new(Array2::zeros((2, 3)), model.vocab()).is_ok());
-    for wrong in [Array2::zeros((0, 3)), Array2::zeros((2, 4)), Array2::from_elem((1, 3), 7), Array2::from_elem((1, 3), -1)] {
+    for wrong in [
+        Array2::zeros((0, 3)),
+        Array2::zeros((2, 4)),
+        Array2::from_elem((1, 3), 7),
+        Array2::from_elem((1, 3), -1),
+    ] {
         assert!(Plan::new(wrong, model.vocab()).is_err());
     }
 }

@@ -32,9 +32,11 @@ fn a_damaged_stage_is_refused_by_name() {
     assert!(MusicLm::load(folder.path(), Device::Cpu).is_err(), "an empty directory");
     model.save(folder.path(), Storage::Native).unwrap();
     let weights = folder.path().join("model.safetensors");
-    let kept: Vec<_> = model.params().named().into_iter().filter(|(name, _)| name != "music.clap_null").collect();
+    let kept: Vec<_> =
+        model.params().named().into_iter().filter(|(name, _)| name != "music.clap_null").collect();
     musicot_core::checkpoint::write(&weights, &kept, Storage::Native).unwrap();
-    let Err(Error::Core(CoreError::Checkpoint { report, .. })) = MusicLm::load(folder.path(), Device::Cpu) else {
+    let Err(Error::Core(CoreError::Checkpoint { report, .. })) = MusicLm::load(folder.path(), Device::Cpu)
+    else {
         panic!("expected a report of the checkpoint");
     };
     assert_eq!(report.missing, ["music.clap_null"]);
@@ -52,7 +54,8 @@ fn models_can_be_sent_to_another_thread() {
     let model = is_send(tiny_model(tiny_config()));
     std::thread::spawn(move || model.score(&[song(&model)]).unwrap()).join().unwrap();
     let store = ParamStore::new(Device::Cpu, 0);
-    let decoder: Box<dyn CausalLm> = is_send(Box::new(Llama::new(&store.root(), &tiny_config().llama).unwrap()));
+    let decoder: Box<dyn CausalLm> =
+        is_send(Box::new(Llama::new(&store.root(), &tiny_config().llama).unwrap()));
     assert!(MusicLm::with_decoder(tiny_config(), store, decoder).is_ok());
 }
 

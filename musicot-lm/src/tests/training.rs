@@ -9,8 +9,8 @@ use ndarray::{Array2, Axis};
 
 use super::{clap, tiny_config};
 use crate::train::{
-    LmTask, LmTrainConfig, NllConfig, PlanSource, TimedSection, TimedText, TokenDataset, TokenInfo, TokenPiece,
-    audio_nll_per_piece, thought_nll_per_piece, train, train_tokenizer,
+    LmTask, LmTrainConfig, NllConfig, PlanSource, TimedSection, TimedText, TokenDataset, TokenInfo,
+    TokenPiece, audio_nll_per_piece, thought_nll_per_piece, train, train_tokenizer,
 };
 use crate::{AudioToken, MusicLm, MusicLmConfig, PlanMode, Tags};
 
@@ -73,7 +73,9 @@ fn training_learns_to_follow_the_plan() {
     let valid = TokenDataset::read(folder.path().join("valid")).unwrap();
     let untrained = MusicLm::new(config.model.clone(), Device::Cpu, 0).unwrap();
     let measure = |model: &MusicLm, plan| {
-        let found = audio_nll_per_piece(model, &valid, plan, &NllConfig { max_windows: 3, ..Default::default() }).unwrap();
+        let found =
+            audio_nll_per_piece(model, &valid, plan, &NllConfig { max_windows: 3, ..Default::default() })
+                .unwrap();
         assert_eq!(found.len(), 8);
         found.iter().sum::<f64>() / 8.0
     };
@@ -158,7 +160,8 @@ fn bad_datasets_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     dataset(2, 5).write(folder.path()).unwrap();
     let (lines, tensors) = (folder.path().join("pieces.jsonl"), folder.path().join("tensors.safetensors"));
-    let (good_lines, good_tensors) = (std::fs::read_to_string(&lines).unwrap(), std::fs::read(&tensors).unwrap());
+    let (good_lines, good_tensors) =
+        (std::fs::read_to_string(&lines).unwrap(), std::fs::read(&tensors).unwrap());
     let message = || TokenDataset::read(folder.path()).unwrap_err().to_string();
     std::fs::write(&lines, good_lines.replace("\"tokens\":12", "\"tokens\":18446744073709551615")).unwrap();
     assert!(message().contains("audio"), "{}", message());
@@ -178,7 +181,8 @@ fn data_of_other_sizes_is_refused() {
     let folder = prepared();
     let mut config = config(folder.path(), 3);
     config.model.token_rate_hz = 2.0;
-    let message = train(&config, &folder.path().join("run"), Device::Cpu, &mut Silent).unwrap_err().to_string();
+    let message =
+        train(&config, &folder.path().join("run"), Device::Cpu, &mut Silent).unwrap_err().to_string();
     assert!(message.contains("window_tokens"), "{message}");
 }
 
@@ -236,4 +240,15 @@ fn tasks_can_be_sent_and_losses_repeat() {
         step.loss.double_value(&[])
     };
     assert_eq!(loss(), loss());
+}
+
+/// The committed recipe is a configuration of this crate.
+#[test]
+fn the_recipe_is_valid() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    if !models.is_dir() {
+        return; // A published package has no models beside it.
+    }
+    let recipe: LmTrainConfig = musicot_core::files::read_json(models.join("recipe/lm.json")).unwrap();
+    recipe.validate().unwrap();
 }

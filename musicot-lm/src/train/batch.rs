@@ -29,7 +29,12 @@ impl<'a> Crop<'a> {
     }
 
     /// A random crop of `count` windows, or the whole of a shorter piece.
-    pub(super) fn draw(piece: &'a TokenPiece, count: usize, config: &MusicLmConfig, draws: &mut Draws) -> Self {
+    pub(super) fn draw(
+        piece: &'a TokenPiece,
+        count: usize,
+        config: &MusicLmConfig,
+        draws: &mut Draws,
+    ) -> Self {
         let count = count.min(piece.thoughts.nrows());
         let start = draws.below(piece.thoughts.nrows() - count + 1);
         Self::new(piece, start, count, config)
@@ -65,7 +70,10 @@ impl<'a> Crop<'a> {
             let Some(index) = at else { continue };
             match spans.last_mut() {
                 Some((last, span)) if *last == index => span.windows += 1,
-                _ => spans.push((index, SectionSpan { label: self.piece.sections[index].label.clone(), windows: 1 })),
+                _ => spans.push((
+                    index,
+                    SectionSpan { label: self.piece.sections[index].label.clone(), windows: 1 },
+                )),
             }
         }
         spans.into_iter().map(|(_, span)| span).collect()

@@ -100,7 +100,9 @@ impl LmTrainConfig {
         let longest = self.model.reach_tokens() / self.model.window_tokens();
         if self.min_windows == 0 || self.min_windows > self.max_windows || self.max_windows > longest {
             let (min, max) = (self.min_windows, self.max_windows);
-            let reason = format!("expected 1 <= min_windows <= max_windows <= {longest} (the model's reach), got {min} and {max}");
+            let reason = format!(
+                "expected 1 <= min_windows <= max_windows <= {longest} (the model's reach), got {min} and {max}"
+            );
             return Err(Error::config("max_windows", reason));
         }
         for (field, share) in [
@@ -117,7 +119,10 @@ impl LmTrainConfig {
         }
         for (field, weight) in [("thought_loss", self.thought_loss), ("audio_loss", self.audio_loss)] {
             if !(weight.is_finite() && weight >= 0.0) {
-                return Err(Error::config(field, format!("expected a finite number of at least 0, got {weight}")));
+                return Err(Error::config(
+                    field,
+                    format!("expected a finite number of at least 0, got {weight}"),
+                ));
             }
         }
         Ok(())

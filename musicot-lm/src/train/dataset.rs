@@ -131,7 +131,10 @@ impl TokenPiece {
             mood: record.tags.mood.clone(),
             instruments: record.tags.instruments.clone(),
         };
-        let text = |line: &musicot_core::train::LyricLine| TimedText { start_secs: line.start_secs, text: line.text.clone() };
+        let text = |line: &musicot_core::train::LyricLine| TimedText {
+            start_secs: line.start_secs,
+            text: line.text.clone(),
+        };
         self.lyrics = record.lyrics.iter().map(text).collect();
         let section = |part: &musicot_core::train::Section| TimedSection {
             label: part.label.clone(),
@@ -148,21 +151,34 @@ impl TokenPiece {
             return Err("expected at least one token and one window".to_owned());
         }
         if self.thoughts.ncols() != info.levels {
-            return Err(format!("expected {} levels of thoughts, got {}", info.levels, self.thoughts.ncols()));
+            return Err(format!(
+                "expected {} levels of thoughts, got {}",
+                info.levels,
+                self.thoughts.ncols()
+            ));
         }
-        let fitting = (self.audio.len() / info.window_tokens).max(1)..=self.audio.len().div_ceil(info.window_tokens);
+        let fitting =
+            (self.audio.len() / info.window_tokens).max(1)..=self.audio.len().div_ceil(info.window_tokens);
         if !fitting.contains(&windows) {
-            return Err(format!("{} tokens do not fit {windows} windows of {}", self.audio.len(), info.window_tokens));
+            return Err(format!(
+                "{} tokens do not fit {windows} windows of {}",
+                self.audio.len(),
+                info.window_tokens
+            ));
         }
         if let Some(token) = self.audio.iter().find(|token| token.0 as usize >= info.audio_tokens) {
             return Err(format!("expected audio tokens in 0..{}, got {}", info.audio_tokens, token.0));
         }
-        if let Some(code) = self.thoughts.iter().find(|code| !(0..info.codebook_size as i64).contains(*code)) {
+        if let Some(code) = self.thoughts.iter().find(|code| !(0..info.codebook_size as i64).contains(*code))
+        {
             return Err(format!("expected codes in 0..{}, got {code}", info.codebook_size));
         }
         if self.audio_clap.len() != info.clap_dim || self.text_clap.ncols() != info.clap_dim {
             let (audio, text) = (self.audio_clap.len(), self.text_clap.ncols());
-            return Err(format!("expected CLAP embeddings of {} values, got {audio} and {text}", info.clap_dim));
+            return Err(format!(
+                "expected CLAP embeddings of {} values, got {audio} and {text}",
+                info.clap_dim
+            ));
         }
         let embeddings = self.text_clap.rows().into_iter().chain([self.audio_clap.view()]);
         for embedding in embeddings {
@@ -187,10 +203,16 @@ impl TokenDataset {
     /// There is no piece, or one does not have the sizes of `info`; it is named.
     pub fn new(info: TokenInfo, pieces: Vec<TokenPiece>) -> Result<Self> {
         if info.format != FORMAT {
-            return Err(Error::input("token dataset", format!("expected format {FORMAT}, got {}", info.format)));
+            return Err(Error::input(
+                "token dataset",
+                format!("expected format {FORMAT}, got {}", info.format),
+            ));
         }
         if info.window_tokens == 0 || pieces.is_empty() {
-            return Err(Error::input("token dataset", "expected at least one piece and one token per window"));
+            return Err(Error::input(
+                "token dataset",
+                "expected at least one piece and one token per window",
+            ));
         }
         for piece in &pieces {
             let named = |reason| Error::input(format!("token dataset, piece `{}`", piece.id), reason);
@@ -218,7 +240,10 @@ impl TokenDataset {
         if self.info == expected {
             return Ok(());
         }
-        Err(Error::input("token dataset", format!("expected {expected:?} for this model, got {:?}", self.info)))
+        Err(Error::input(
+            "token dataset",
+            format!("expected {expected:?} for this model, got {:?}", self.info),
+        ))
     }
 
     /// Writes a directory; `dataset.json` comes last, so that an interrupted write is not taken for a dataset.
@@ -234,7 +259,9 @@ impl TokenDataset {
         checkpoint::write(tensors_path(dir), &self.tensors()?, Storage::Native)?;
         let lines_path = dir.join("pieces.jsonl");
         let lines = self.pieces.iter().map(|piece| serde_json::to_string(&Line::of(piece)));
-        let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|e| CoreError::format(&lines_path, e.to_string()))?;
+        let lines = lines
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| CoreError::format(&lines_path, e.to_string()))?;
         write_atomic(&lines_path, |file| lines.iter().try_for_each(|line| writeln!(file, "{line}")))?;
         Ok(write_json(info, &self.info)?)
     }
@@ -253,16 +280,23 @@ impl TokenDataset {
     }
 
     fn tensors(&self) -> Result<Vec<(String, Tensor)>> {
-        let audio: Vec<i64> = self.pieces.iter().flat_map(|p| p.audio.iter().map(|token| i64::from(token.0))).collect();
+        let audio: Vec<i64> =
+            self.pieces.iter().flat_map(|p| p.audio.iter().map(|token| i64::from(token.0))).collect();
         let thoughts: Vec<i64> = self.pieces.iter().flat_map(|p| p.thoughts.iter().copied()).collect();
         let audio_clap: Vec<f32> = self.pieces.iter().flat_map(|p| p.audio_clap.iter().copied()).collect();
         let text_clap: Vec<f32> = self.pieces.iter().flat_map(|p| p.text_clap.iter().copied()).collect();
         let (levels, dim) = (self.info.levels as i64, self.info.clap_dim as i64);
         Ok(vec![
             ("audio".to_owned(), Tensor::f_from_slice(&audio)?.f_to_kind(Kind::Int)?),
-            ("thoughts".to_owned(), Tensor::f_from_slice(&thoughts)?.f_to_kind(Kind::Int)?.f_reshape([-1, levels])?),
+            (
+                "thoughts".to_owned(),
+                Tensor::f_from_slice(&thoughts)?.f_to_kind(Kind::Int)?.f_reshape([-1, levels])?,
+            ),
             ("audio_clap".to_owned(), Tensor::f_from_slice(&audio_clap)?.f_reshape([-1, dim])?),
-            ("text_clap".to_owned(), Tensor::f_from_slice(&text_clap)?.f_reshape([text_clap.len() as i64 / dim, dim])?),
+            (
+                "text_clap".to_owned(),
+                Tensor::f_from_slice(&text_clap)?.f_reshape([text_clap.len() as i64 / dim, dim])?,
+            ),
         ])
     }
 }
@@ -289,7 +323,8 @@ fn read_lines(path: &Path) -> Result<Vec<Line>> {
     let text = fs::read_to_string(path).map_err(CoreError::io(path))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(index, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|e| CoreError::format(path, format!("line {}: {e}", index + 1)).into())
+        serde_json::from_str(line)
+            .map_err(|e| CoreError::format(path, format!("line {}: {e}", index + 1)).into())
     };
     lines.map(parse).collect()
 }
@@ -312,10 +347,14 @@ impl Columns {
         let mut names = file.names();
         names.sort();
         if names != ["audio", "audio_clap", "text_clap", "thoughts"] {
-            return Err(CoreError::format(&path, format!("expected four tensors, got {}", names.join(", "))).into());
+            return Err(
+                CoreError::format(&path, format!("expected four tensors, got {}", names.join(", "))).into()
+            );
         }
         // Counts come from a file: their sum must not overflow.
-        let total = |count: fn(&Line) -> usize| lines.iter().fold(0_i64, |sum, line| sum.saturating_add(count(line) as i64));
+        let total = |count: fn(&Line) -> usize| {
+            lines.iter().fold(0_i64, |sum, line| sum.saturating_add(count(line) as i64))
+        };
         let (levels, dim) = (info.levels as i64, info.clap_dim as i64);
         let get = |name: &str, kind: Kind, shape: &[i64]| -> Result<Tensor> {
             let found = file.tensor(name)?;
@@ -333,9 +372,12 @@ impl Columns {
             levels: info.levels,
             dim: info.clap_dim,
             audio: tensor::to_ids(&get("audio", Kind::Int, &[total(|l| l.tokens)])?)?.into_iter(),
-            thoughts: tensor::to_ids(&get("thoughts", Kind::Int, &[total(|l| l.windows), levels])?)?.into_iter(),
-            audio_clap: tensor::to_vec(&get("audio_clap", Kind::Float, &[lines.len() as i64, dim])?)?.into_iter(),
-            text_clap: tensor::to_vec(&get("text_clap", Kind::Float, &[total(|l| l.captions), dim])?)?.into_iter(),
+            thoughts: tensor::to_ids(&get("thoughts", Kind::Int, &[total(|l| l.windows), levels])?)?
+                .into_iter(),
+            audio_clap: tensor::to_vec(&get("audio_clap", Kind::Float, &[lines.len() as i64, dim])?)?
+                .into_iter(),
+            text_clap: tensor::to_vec(&get("text_clap", Kind::Float, &[total(|l| l.captions), dim])?)?
+                .into_iter(),
             path,
         })
     }
@@ -343,16 +385,20 @@ impl Columns {
     fn take(&mut self, line: Line) -> Result<TokenPiece> {
         let misfit = |reason: String| CoreError::format(&self.path, format!("piece `{}`: {reason}", line.id));
         let audio = self.audio.by_ref().take(line.tokens).map(|token| {
-            u32::try_from(token).map(AudioToken).map_err(|_| misfit(format!("audio token {token} is negative")))
+            u32::try_from(token)
+                .map(AudioToken)
+                .map_err(|_| misfit(format!("audio token {token} is negative")))
         });
         let audio = audio.collect::<Result<Vec<_>, _>>()?;
         let thoughts = self.thoughts.by_ref().take(line.windows * self.levels).collect();
         let text_clap = self.text_clap.by_ref().take(line.captions * self.dim).collect();
         Ok(TokenPiece {
             audio,
-            thoughts: Array2::from_shape_vec((line.windows, self.levels), thoughts).map_err(|e| misfit(e.to_string()))?,
+            thoughts: Array2::from_shape_vec((line.windows, self.levels), thoughts)
+                .map_err(|e| misfit(e.to_string()))?,
             audio_clap: self.audio_clap.by_ref().take(self.dim).collect(),
-            text_clap: Array2::from_shape_vec((line.captions, self.dim), text_clap).map_err(|e| misfit(e.to_string()))?,
+            text_clap: Array2::from_shape_vec((line.captions, self.dim), text_clap)
+                .map_err(|e| misfit(e.to_string()))?,
             id: line.id,
             tags: line.tags,
             lyrics: line.lyrics,

@@ -103,16 +103,25 @@ fn crops(
         0 => piece.audio_clap.clone(),
         _ => piece.text_clap.row(0).to_owned(),
     };
-    let step = config.max_windows.clamp(1, (model.config().reach_tokens() / model.config().window_tokens()).max(1));
+    let step =
+        config.max_windows.clamp(1, (model.config().reach_tokens() / model.config().window_tokens()).max(1));
     let crop = |start: usize| {
         let count = step.min(windows - start);
-        let mut song = Crop::new(piece, start, count, model.config()).song(clap.clone(), model.config(), model.vocab())?;
+        let mut song = Crop::new(piece, start, count, model.config()).song(
+            clap.clone(),
+            model.config(),
+            model.vocab(),
+        )?;
         match plan {
             PlanSource::Right => {}
             PlanSource::None => song.plan = None,
             PlanSource::Other => {
-                let code = |(window, level)| other.thoughts[[(start + window) % other.thoughts.nrows(), level]];
-                song.plan = Some(Plan::new(Array2::from_shape_fn((count, piece.thoughts.ncols()), code), model.vocab())?);
+                let code =
+                    |(window, level)| other.thoughts[[(start + window) % other.thoughts.nrows(), level]];
+                song.plan = Some(Plan::new(
+                    Array2::from_shape_fn((count, piece.thoughts.ncols()), code),
+                    model.vocab(),
+                )?);
             }
         }
         if !config.with_conditions {

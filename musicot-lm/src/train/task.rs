@@ -11,7 +11,6 @@ use super::measure::{NllConfig, PlanSource, audio_nll_per_piece, mean, thought_n
 use super::{LmTrainConfig, TokenDataset, train_tokenizer};
 use crate::config::PlanMode;
 use crate::lyrics::TOKENIZER_FILE;
-use crate::sequence::MaskCache;
 use crate::{LyricTokenizer, MusicLm, Result};
 
 /// A model, its data and its loss: cross-entropy of the plan's codes and of the audio tokens, each over its own range of ids.
@@ -20,7 +19,6 @@ pub struct LmTask {
     data: TokenDataset,
     validation: Option<TokenDataset>,
     config: LmTrainConfig,
-    masks: MaskCache,
 }
 
 impl LmTask {
@@ -49,7 +47,7 @@ impl LmTask {
         if let Some(tokenizer) = tokenizer {
             model.set_tokenizer(tokenizer)?;
         }
-        Ok(Self { model, data, validation, config, masks: MaskCache::default() })
+        Ok(Self { model, data, validation, config })
     }
 
     /// The model.
@@ -69,12 +67,13 @@ impl LmTask {
         let items = at.items(self.config.batch, self.data.pieces().len());
         let songs = items.iter().enumerate().map(|(row, item)| {
             let mut draws = rng.item(at.index()).at(row as u64);
-            let song = example(&self.data.pieces()[*item], windows, &self.config, self.model.vocab(), &mut draws)?;
+            let song =
+                example(&self.data.pieces()[*item], windows, &self.config, self.model.vocab(), &mut draws)?;
             self.model.encode_song(&song)
         });
         let songs = songs.collect::<Result<Vec<_>>>()?;
-        let loss = self.model.batch_loss(&songs, &self.masks)?;
-        let audio = loss.audio.f_sum(Kind::Float)?.f_div_scalar(loss.audio_count as f64)?;
+        let loss = self.model.batch_loss(&songs)?;
+        let audio = loss.audio.f_mean(Kind::Float)?;
         let mut total = audio.f_mul_scalar(self.config.audio_loss)?;
         let mut metrics = vec![("audio_loss", value(&audio)?)];
         if let Some(thoughts) = loss.thoughts {
@@ -87,7 +86,11 @@ impl LmTask {
 
     fn measure(&self) -> Result<Vec<(String, f64)>> {
         let Some(data) = &self.validation else { return Ok(Vec::new()) };
-        let config = NllConfig { max_windows: self.config.max_windows, batch: self.config.batch, ..Default::default() };
+        let config = NllConfig {
+            max_windows: self.config.max_windows,
+            batch: self.config.batch,
+            ..Default::default()
+        };
         let mut figures = Vec::new();
         let mut audio = |name: &str, plan| -> Result<()> {
             figures.push((name.to_owned(), mean(&audio_nll_per_piece(&self.model, data, plan, &config)?)));
@@ -138,7 +141,8 @@ pub fn train(
     config.validate()?;
     let data = TokenDataset::read(&config.data)?;
     let validation = config.validation.as_ref().map(TokenDataset::read).transpose()?;
-    let value = serde_json::to_value(config).map_err(|e| crate::Error::input("configuration", e.to_string()))?;
+    let value =
+        serde_json::to_value(config).map_err(|e| crate::Error::input("configuration", e.to_string()))?;
     let run = RunDir::open(run_dir, &value)?;
     let tokenizer = tokenizer(config, &data, run_dir)?;
     let mut task = LmTask::new(config.clone(), data, validation, tokenizer, device)?;
@@ -159,7 +163,8 @@ fn tokenizer(config: &LmTrainConfig, data: &TokenDataset, run_dir: &Path) -> Res
         return Ok(Some(LyricTokenizer::load(kept)?));
     }
     // Sung lines as the model will see them: words joined by spaces.
-    let line = |piece: &super::TokenPiece| piece.lyrics.iter().map(|l| l.text.trim()).collect::<Vec<_>>().join(" ");
+    let line =
+        |piece: &super::TokenPiece| piece.lyrics.iter().map(|l| l.text.trim()).collect::<Vec<_>>().join(" ");
     let lyrics: Vec<String> = data.pieces().iter().map(line).filter(|text| !text.is_empty()).collect();
     if config.model.vocab.lyric_tokens == 0 || lyrics.is_empty() {
         return Ok(None);

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use tokenizers::Tokenizer;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
 use tokenizers::normalizers::{Lowercase, NFC, Sequence};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::Tokenizer;
 
 use crate::{Error, LyricTokenizer, Result};
 
@@ -14,9 +14,15 @@ use crate::{Error, LyricTokenizer, Result};
 ///
 /// # Errors
 /// `size` is below 256, the number of bytes.
-pub fn train_tokenizer<'a>(lyrics: impl Iterator<Item = &'a str> + Send, size: usize) -> Result<LyricTokenizer> {
+pub fn train_tokenizer<'a>(
+    lyrics: impl Iterator<Item = &'a str> + Send,
+    size: usize,
+) -> Result<LyricTokenizer> {
     if size < 256 {
-        return Err(Error::config("vocab.lyric_tokens", format!("expected at least 256, one per byte, got {size}")));
+        return Err(Error::config(
+            "vocab.lyric_tokens",
+            format!("expected at least 256, one per byte, got {size}"),
+        ));
     }
     let fail = |error: Box<dyn std::error::Error + Send + Sync>| Error::tokenizer(Path::new("(new)"), error);
     let mut tokenizer = Tokenizer::new(BPE::default());
