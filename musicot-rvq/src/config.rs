@@ -28,16 +28,23 @@ pub struct RvqConfig {
     pub codebook_size: usize,
     /// What "nearest" means.
     pub metric: Metric,
+    /// Partial sums followed while encoding, at least 1. With 1 each level takes the nearest codeword (greedy); more look ahead: the sum over
+    /// all levels comes closer, at this many times the cost, while the first levels alone may come less close. Codebooks are learnt
+    /// greedily in any case.
+    pub beam: usize,
 }
 
 impl Default for RvqConfig {
     fn default() -> Self {
-        Self { dim: 512, levels: 12, codebook_size: 1024, metric: Metric::Euclidean }
+        Self { dim: 512, levels: 12, codebook_size: 1024, metric: Metric::Euclidean, beam: 1 }
     }
 }
 
 /// Values in all codebooks together: far above any real quantiser, and far below what overflows.
 const MAX_VALUES: u128 = 1 << 36;
+
+/// Beyond this, time and memory grow and nothing else.
+const MAX_BEAM: usize = 4096;
 
 impl RvqConfig {
     /// Checks every range.
@@ -45,12 +52,18 @@ impl RvqConfig {
     /// # Errors
     /// [`Error::Config`] names the field.
     pub fn validate(&self) -> Result<()> {
-        for (field, value) in
-            [("dim", self.dim), ("levels", self.levels), ("codebook_size", self.codebook_size)]
-        {
+        for (field, value) in [
+            ("dim", self.dim),
+            ("levels", self.levels),
+            ("codebook_size", self.codebook_size),
+            ("beam", self.beam),
+        ] {
             if value == 0 {
                 return Err(Error::config(field, "expected at least 1, got 0"));
             }
+        }
+        if self.beam > MAX_BEAM {
+            return Err(Error::config("beam", format!("expected at most {MAX_BEAM}, got {}", self.beam)));
         }
         let values = [self.dim, self.levels, self.codebook_size].map(|n| n as u128);
         if values[0].saturating_mul(values[1]).saturating_mul(values[2]) > MAX_VALUES {

@@ -1,6 +1,7 @@
 //! Residual vector quantisation over libtorch.
 #![doc = include_str!("../README.md")]
 
+mod beam;
 mod config;
 mod evaluation;
 mod model;

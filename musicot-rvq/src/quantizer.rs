@@ -4,7 +4,7 @@ use musicot_core::tch::{self, Kind, Tensor};
 use musicot_core::{Error, Init, Result, Scope, shape};
 
 use crate::search::{nearest, normalize};
-use crate::{Metric, RvqConfig};
+use crate::{Metric, RvqConfig, beam};
 
 /// Vectors to a few small integers each, and back.
 ///
@@ -103,14 +103,13 @@ impl ResidualVq {
             if rows.size()[0] == 0 {
                 return Err(Error::input("vectors", "expected at least one"));
             }
-            let mean_square = |rows: &Tensor| -> Result<f64> {
-                Ok(rows.f_to_kind(Kind::Double)?.f_square()?.f_mean(Kind::Double)?.f_double_value(&[])?)
-            };
+            let codes = self.encode_rows(&rows)?;
             let mut errors = vec![mean_square(&rows)?];
-            self.descend(rows, |_, residual| {
-                errors.push(mean_square(residual)?);
-                Ok(())
-            })?;
+            let mut residual = rows;
+            for (level, codebook) in (0..).zip(&self.codebooks) {
+                residual = residual.f_sub(&codebook.f_index_select(0, &codes.f_select(1, level)?)?)?;
+                errors.push(mean_square(&residual)?);
+            }
             Ok(errors)
         })
     }
@@ -131,16 +130,21 @@ impl ResidualVq {
         Ok((rows, lead))
     }
 
-    /// Quantises rows `[rows, dim]` level by level; `visit` sees each level's codes and what it leaves over.
-    fn descend(&self, rows: Tensor, mut visit: impl FnMut(Tensor, &Tensor) -> Result<()>) -> Result<()> {
-        let mut residual = rows;
-        for codebook in &self.codebooks {
-            let codebook = codebook.f_to_kind(Kind::Float)?;
-            let codes = nearest(&residual, &codebook)?;
-            residual = residual.f_sub(&codebook.f_index_select(0, &codes)?)?;
-            visit(codes, &residual)?;
+    /// Codes `[rows, levels]` of f32 rows `[rows, dim]`.
+    fn encode_rows(&self, rows: &Tensor) -> Result<Tensor> {
+        let codebooks: Vec<Tensor> =
+            self.codebooks.iter().map(|c| c.f_to_kind(Kind::Float)).collect::<Result<_, _>>()?;
+        let mut residual = rows.shallow_clone();
+        let mut codes = Vec::new();
+        for codebook in &codebooks {
+            let level = nearest(&residual, codebook)?;
+            residual = residual.f_sub(&codebook.f_index_select(0, &level)?)?;
+            codes.push(level);
         }
-        Ok(())
+        let greedy = Tensor::f_stack(&codes, 1)?;
+        // The nearest codeword of a single level cannot be improved on.
+        let is_final = self.config.beam == 1 || codebooks.len() == 1;
+        if is_final { Ok(greedy) } else { beam::improve(rows, &codebooks, &greedy, self.config.beam) }
     }
 
     /// Another handle on the same codebooks.
@@ -168,12 +172,7 @@ impl VectorQuantizer for ResidualVq {
         shape::expect_finite("vectors", vectors)?;
         tch::no_grad(|| {
             let (rows, lead) = self.rows(vectors)?;
-            let mut codes = Vec::new();
-            self.descend(rows, |level, _| {
-                codes.push(level);
-                Ok(())
-            })?;
-            Ok(Tensor::f_stack(&codes, 1)?.f_reshape(with_last(&lead, self.config.levels))?)
+            Ok(self.encode_rows(&rows)?.f_reshape(with_last(&lead, self.config.levels))?)
         })
     }
 
@@ -194,6 +193,10 @@ impl VectorQuantizer for ResidualVq {
         let sum = sum.ok_or_else(|| Error::input("codes", "expected at least one level"))?;
         Ok(sum.f_reshape(with_last(&lead, self.config.dim))?)
     }
+}
+
+fn mean_square(values: &Tensor) -> Result<f64> {
+    Ok(values.f_to_kind(Kind::Double)?.f_square()?.f_mean(Kind::Double)?.f_double_value(&[])?)
 }
 
 /// The sizes before the last axis, whose size must pass `fits`.

@@ -4,7 +4,7 @@ use musicot_core::Result;
 use musicot_core::tch::{Kind, Tensor};
 
 /// Values of the score matrix held at once (64 MiB).
-const CHUNK_VALUES: i64 = 1 << 24;
+pub(crate) const CHUNK_VALUES: i64 = 1 << 24;
 
 /// Index of the nearest codeword (Euclidean) per row, `[rows]` i64; the lowest index among equals.
 ///

@@ -25,13 +25,18 @@ pub fn clustered(seed: u64, rows: i64, dim: i64, clusters: i64) -> Tensor {
 }
 
 pub fn config(dim: usize, levels: usize, codebook_size: usize) -> RvqConfig {
-    RvqConfig { dim, levels, codebook_size, metric: Metric::Euclidean }
+    RvqConfig { dim, levels, codebook_size, ..Default::default() }
 }
 
-/// A quantiser with the given codebooks `[size, dim]`.
+/// A greedy quantiser with the given codebooks `[size, dim]`.
 pub fn with_codebooks(codebooks: &[Tensor], metric: Metric) -> ResidualVq {
+    with_beam(codebooks, metric, 1)
+}
+
+/// A quantiser with the given codebooks `[size, dim]` and beam.
+pub fn with_beam(codebooks: &[Tensor], metric: Metric, beam: usize) -> ResidualVq {
     let size = codebooks[0].size();
-    let config = RvqConfig { metric, ..config(size[1] as usize, codebooks.len(), size[0] as usize) };
+    let config = RvqConfig { metric, beam, ..config(size[1] as usize, codebooks.len(), size[0] as usize) };
     let rvq = ResidualVq::new(&ParamStore::for_loading(Device::Cpu, Kind::Float).root(), &config).unwrap();
     for (target, source) in rvq.codebooks().iter().zip(codebooks) {
         target.shallow_clone().copy_(source);

@@ -109,6 +109,8 @@ fn configurations_out_of_range_name_the_field() {
     assert!(message(config(1, 0, 1)).contains("`levels`"));
     assert!(message(config(1, 1, 0)).contains("`codebook_size`"));
     assert!(message(config(usize::MAX, usize::MAX, usize::MAX)).contains("2^36"));
+    assert!(message(RvqConfig { beam: 0, ..config(1, 1, 1) }).contains("`beam`"));
+    assert!(message(RvqConfig { beam: 5000, ..config(1, 1, 1) }).contains("`beam`"));
     assert!(message(RvqConfig { metric: Metric::Cosine, ..config(4, 2, 4) }).contains("cosine"));
     assert!(serde_json::from_str::<RvqConfig>(r#"{"codebooks": 3}"#).is_err());
 }

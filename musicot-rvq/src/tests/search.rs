@@ -3,9 +3,9 @@
 use musicot_core::tch::{Device, Kind, Tensor};
 use proptest::prelude::*;
 
-use super::data::{ids, normal, rows, whole, with_codebooks};
+use super::data::{ids, normal, rows, whole, with_beam, with_codebooks};
 use crate::search::{nearest, normalize};
-use crate::{Metric, VectorQuantizer};
+use crate::{Metric, ResidualVq, VectorQuantizer};
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
@@ -81,6 +81,43 @@ proptest! {
     }
 }
 
+/// Squared error of each row's decoding.
+fn errors(rvq: &ResidualVq, vectors: &Tensor) -> Vec<f64> {
+    let decoded = rows(&rvq.decode(&rvq.encode(vectors).unwrap()).unwrap());
+    rows(vectors).iter().zip(decoded).map(|(v, d)| distance(v, &d)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn looking_ahead_is_never_worse(seed in 0_u64..10_000, beam in 2_usize..40) {
+        let vectors = normal(seed, 30, 4) * 2.0;
+        let codebooks: Vec<Tensor> = (0..3).map(|level| normal(seed + 7 + level, 6, 4)).collect();
+        let greedy = errors(&with_codebooks(&codebooks, Metric::Euclidean), &vectors);
+        let ahead = errors(&with_beam(&codebooks, Metric::Euclidean, beam), &vectors);
+        // The choice between both is made in f32.
+        prop_assert!(ahead.iter().zip(&greedy).all(|(a, g)| *a <= g + 1e-4), "{ahead:?} {greedy:?}");
+        prop_assert!(ahead.iter().sum::<f64>() <= greedy.iter().sum::<f64>());
+    }
+
+    /// A beam as wide as all sums finds the nearest of them.
+    #[test]
+    fn a_full_beam_is_exhaustive(seed in 0_u64..10_000) {
+        let vectors = normal(seed, 10, 3) * 2.0;
+        let codebooks: Vec<Tensor> = (0..3).map(|level| normal(seed + 7 + level, 5, 3)).collect();
+        let books: Vec<_> = codebooks.iter().map(rows).collect();
+        let found = errors(&with_beam(&codebooks, Metric::Euclidean, 125), &vectors);
+        for (vector, found) in rows(&vectors).iter().zip(found) {
+            let sums = (0..125).map(|n: usize| -> Vec<f64> {
+                (0..3).map(|axis| books[0][n / 25][axis] + books[1][n / 5 % 5][axis] + books[2][n % 5][axis]).collect()
+            });
+            let best = sums.map(|sum| distance(vector, &sum)).fold(f64::INFINITY, f64::min);
+            prop_assert!(found <= best + 1e-4, "{found} > {best}");
+        }
+    }
+}
+
 /// 512 rows fit into a chunk beside 2^15 codewords.
 #[test]
 fn chunks_join_without_seam() {
@@ -92,6 +129,21 @@ fn chunks_join_without_seam() {
         assert_eq!(alone[0], together[row as usize], "row {row}");
     }
     assert_eq!(together.len(), 1100);
+}
+
+/// A beam of 4096 over 512 codewords leaves 8 rows a chunk.
+#[test]
+fn beams_join_without_seam() {
+    let codebooks = [normal(1, 512, 2) * 4.0, normal(2, 512, 2)];
+    let rvq = with_beam(&codebooks, Metric::Euclidean, 4096);
+    let vectors = normal(3, 19, 2) * 4.0;
+    let together = errors(&rvq, &vectors);
+    for row in [0, 7, 8, 18] {
+        let alone = errors(&rvq, &vectors.narrow(0, row, 1));
+        assert!((alone[0] - together[row as usize]).abs() < 1e-5, "row {row}");
+    }
+    let none = rvq.encode(&normal(1, 0, 2)).unwrap();
+    assert_eq!(none.size(), [0, 2]);
 }
 
 #[test]

@@ -120,3 +120,17 @@ fn unusable_vectors_and_settings_are_named() {
     assert!(attempt(&RvqTrainConfig { batch: 0, ..settings() }, &vectors, &heldout).contains("`batch`"));
     assert!(!dir.path().join("config.json").exists());
 }
+
+/// What the settings are called in files.
+#[test]
+fn settings_are_read_as_written() {
+    let golden = concat!(
+        r#"{"model":{"dim":512,"levels":12,"codebook_size":1024,"metric":"euclidean","beam":1},"#,
+        r#""learn":{"decay":0.99,"dead_below":0.05,"dropout":0.0,"start_iterations":20,"start_vectors":16384},"#,
+        r#""steps":1000,"batch":1024,"refit_iterations":10,"checkpoint_every":200,"validate_every":0,"log_every":50,"#,
+        r#""gallery":500,"seed":0,"storage":"native"}"#,
+    );
+    assert_eq!(serde_json::to_string(&RvqTrainConfig::default()).unwrap(), golden);
+    assert_eq!(serde_json::from_str::<RvqTrainConfig>(golden).unwrap(), RvqTrainConfig::default());
+    assert!(serde_json::from_str::<RvqTrainConfig>(r#"{"epochs": 3}"#).is_err());
+}
