@@ -1,4 +1,5 @@
 //! What callers can get wrong.
+#![allow(clippy::single_range_in_vec_init)] // A list of one range is what the mask takes.
 
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{CounterRng, Error as CoreError, GuidanceScale};
