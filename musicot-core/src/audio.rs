@@ -42,8 +42,8 @@ impl AudioBuffer {
     /// See [`AudioBuffer::new`].
     pub fn mono(samples: Vec<f32>, sample_rate_hz: u32) -> Result<Self> {
         let frames = samples.len();
-        let samples = Array2::from_shape_vec((1, frames), samples)
-            .map_err(|e| Error::input("audio", e.to_string()))?;
+        let samples =
+            Array2::from_shape_vec((1, frames), samples).map_err(|e| Error::input("audio", e.to_string()))?;
         Self::new(samples, sample_rate_hz)
     }
 

@@ -190,7 +190,8 @@ impl<'a> Scope<'a> {
         };
         let rng = CounterRng::new(seed).stage("init").stage(&name);
         let tensor = match init {
-            Init::Const(value) => Tensor::f_full(shape, value, (Kind::Float, self.store.device))?,
+            // Not `f_full`: tch panics when a function that takes a scalar fails.
+            Init::Const(value) => Tensor::f_zeros(shape, (Kind::Float, self.store.device))?.f_fill_(value)?,
             Init::Normal(std) => rng.normal(0, shape, self.store.device)?.f_mul_scalar(std)?,
             Init::Uniform(bound) => {
                 rng.uniform(0, shape, self.store.device)?.f_mul_scalar(2.0 * bound)?.f_sub_scalar(bound)?

@@ -32,8 +32,9 @@ impl CounterRng {
     /// The stream of a named stage or purpose within this one.
     pub fn stage(self, name: &str) -> Self {
         // FNV-1a, 64 bits.
-        let hash =
-            name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
+        let hash = name
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
         Self { key: mix(self.key ^ hash) }
     }
 
@@ -163,7 +164,10 @@ mod tests {
     #[test]
     fn philox_known_answers() {
         assert_eq!(philox(0, 0, 0), [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]);
-        assert_eq!(philox(u64::MAX, u64::MAX, u64::MAX), [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]);
+        assert_eq!(
+            philox(u64::MAX, u64::MAX, u64::MAX),
+            [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]
+        );
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {
 /// # Errors
 /// [`Error::Input`] when the elements are not integers; libtorch could not copy.
 pub fn to_ids(tensor: &Tensor) -> Result<Vec<i64>> {
-    if !matches!(tensor.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 | Kind::Bool) {
+    if !matches!(tensor.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 | Kind::Bool)
+    {
         return Err(Error::input("ids", format!("expected integer elements, got {:?}", tensor.kind())));
     }
     let flat = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_contiguous()?;
@@ -69,7 +70,9 @@ mod tests {
     #[test]
     fn arrays_go_there_and_back_whatever_their_layout() {
         let array = Array3::from_shape_fn((2, 3, 4), |(i, j, k)| (i * 12 + j * 4 + k) as f32);
-        for view in [array.view(), array.view().permuted_axes([2, 0, 1]), array.slice(ndarray::s![.., ..;2, 1..3])] {
+        for view in
+            [array.view(), array.view().permuted_axes([2, 0, 1]), array.slice(ndarray::s![.., ..;2, 1..3])]
+        {
             let tensor = from_array(view, Device::Cpu).unwrap();
             assert_eq!(to_array(&tensor).unwrap(), view.to_owned().into_dyn());
         }

@@ -8,11 +8,31 @@ use musicot_core::plot::{Heatmap, LineChart, Series};
 fn plan() -> LineChart {
     let curve = |phase: f64, step: bool, name: &str| Series {
         name: name.to_owned(),
-        points: (0..=18).map(|i| (f64::from(i) * 10.0, 0.35 + 0.3 * (f64::from(i) * 0.7 + phase).sin())).collect(),
+        points: (0..=18)
+            .map(|i| (f64::from(i) * 10.0, 0.35 + 0.3 * (f64::from(i) * 0.7 + phase).sin()))
+            .collect(),
         step,
     };
-    let names = ["vocals", "bass guitar", "drums", "electric guitar", "piano", "strings", "a calm and quiet piece", "brass", "choir", "organ"];
-    let marks = [(0.0, "intro"), (20.0, "verse"), (60.0, "chorus"), (90.0, "verse"), (130.0, "chorus"), (170.0, "outro")];
+    let names = [
+        "vocals",
+        "bass guitar",
+        "drums",
+        "electric guitar",
+        "piano",
+        "strings",
+        "a calm and quiet piece",
+        "brass",
+        "choir",
+        "organ",
+    ];
+    let marks = [
+        (0.0, "intro"),
+        (20.0, "verse"),
+        (60.0, "chorus"),
+        (90.0, "verse"),
+        (130.0, "chorus"),
+        (170.0, "outro"),
+    ];
     LineChart {
         title: "Plan: an energetic rock song with a long quiet bridge".to_owned(),
         x_label: "time (s)".to_owned(),
@@ -83,7 +103,13 @@ fn empty_and_odd_charts_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("odd.png");
     LineChart::default().write_png(&path).unwrap();
-    let odd = [vec![], vec![(f64::NAN, 1.0)], vec![(1.0, 1.0)], vec![(0.0, 1e299), (1.0, -1e299)], vec![(1.0, 2.0), (1.0, 3.0)]];
+    let odd = [
+        vec![],
+        vec![(f64::NAN, 1.0)],
+        vec![(1.0, 1.0)],
+        vec![(0.0, 1e299), (1.0, -1e299)],
+        vec![(1.0, 2.0), (1.0, 3.0)],
+    ];
     for points in odd {
         let series = vec![Series { name: "<&\">".to_owned(), points, step: true }];
         let marks = vec![(f64::INFINITY, "never".to_owned())];

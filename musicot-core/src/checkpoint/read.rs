@@ -76,7 +76,8 @@ impl Checkpoint {
     /// Shape and type of a tensor; `None` when there is no such tensor, or libtorch lacks its element type.
     pub fn info(&self, name: &str) -> Option<TensorInfo> {
         let shard = self.shard(name)?;
-        let kind = if shard.is_quantized(name) { Kind::Float } else { kind_of(shard.metadata.info(name)?.dtype)? };
+        let kind =
+            if shard.is_quantized(name) { Kind::Float } else { kind_of(shard.metadata.info(name)?.dtype)? };
         Some(TensorInfo { shape: self.shape(name)?, kind })
     }
 
@@ -133,7 +134,8 @@ impl Shard {
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
         // This checks that the tensors cover the file exactly, and each its shape exactly.
         let parsed = SafeTensors::read_metadata(&map);
-        let (length, metadata) = parsed.map_err(|e| Error::format(path, format!("not a whole safetensors file: {e}")))?;
+        let (length, metadata) =
+            parsed.map_err(|e| Error::format(path, format!("not a whole safetensors file: {e}")))?;
         // The header's length comes after the 8 bytes that hold it.
         let shard = Self { path: path.to_owned(), map, header: length + 8, metadata };
         shard.check()?;
@@ -145,16 +147,21 @@ impl Shard {
         for name in self.metadata.offset_keys() {
             let Some(info) = self.metadata.info(&name) else { continue };
             if sizes(&info.shape).is_none() {
-                return Err(Error::format(&self.path, format!("tensor `{name}`: shape {:?} is too large", info.shape)));
+                return Err(Error::format(
+                    &self.path,
+                    format!("tensor `{name}`: shape {:?} is too large", info.shape),
+                ));
             }
             if !self.is_quantized(&name) {
                 continue;
             }
             let scale = self.metadata.info(&scale_name(&name));
-            if !scale.is_some_and(|s| s.dtype == Dtype::F32 && s.shape.len() == 1 && s.shape.first() == info.shape.first())
-            {
+            if !scale.is_some_and(|s| {
+                s.dtype == Dtype::F32 && s.shape.len() == 1 && s.shape.first() == info.shape.first()
+            }) {
                 let rows = info.shape.first().map_or_else(|| "none".to_owned(), usize::to_string);
-                let reason = format!("tensor `{name}{SCALE_SUFFIX}`: expected one F32 per row (rows: {rows})");
+                let reason =
+                    format!("tensor `{name}{SCALE_SUFFIX}`: expected one F32 per row (rows: {rows})");
                 return Err(Error::format(&self.path, reason));
             }
         }
@@ -163,7 +170,8 @@ impl Shard {
 
     /// Names of the tensors without the scales.
     fn names(&self) -> Vec<String> {
-        let is_scale = |name: &str| name.strip_suffix(SCALE_SUFFIX).is_some_and(|owner| self.is_quantized(owner));
+        let is_scale =
+            |name: &str| name.strip_suffix(SCALE_SUFFIX).is_some_and(|owner| self.is_quantized(owner));
         self.metadata.offset_keys().into_iter().filter(|name| !is_scale(name)).collect()
     }
 
@@ -176,7 +184,10 @@ impl Shard {
         let missing = || Error::format(&self.path, format!("tensor `{name}` is not readable"));
         let info = self.metadata.info(name).ok_or_else(missing)?;
         let kind = kind_of(info.dtype).ok_or_else(|| {
-            Error::format(&self.path, format!("tensor `{name}`: element type {} is not supported", info.dtype))
+            Error::format(
+                &self.path,
+                format!("tensor `{name}`: element type {} is not supported", info.dtype),
+            )
         })?;
         let (start, end) = info.data_offsets;
         let bytes = self.map.get(self.header + start..self.header + end).ok_or_else(missing)?;
@@ -187,7 +198,8 @@ impl Shard {
 
 /// int8 `[rows, ..]` times f32 `[rows]`.
 fn dequantize(stored: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    let column: Vec<i64> = stored.size().iter().enumerate().map(|(axis, size)| if axis == 0 { *size } else { 1 }).collect();
+    let column: Vec<i64> =
+        stored.size().iter().enumerate().map(|(axis, size)| if axis == 0 { *size } else { 1 }).collect();
     Ok(stored.f_to_kind(Kind::Float)?.f_mul(&scale.f_reshape(column)?)?)
 }
 
@@ -241,7 +253,9 @@ impl Index {
         };
         match self.weight_map.iter().find(|(name, file)| !is_there(name, file)) {
             None => Ok(()),
-            Some((name, file)) => Err(Error::format(&self.path, format!("tensor `{name}` is not in `{file}`"))),
+            Some((name, file)) => {
+                Err(Error::format(&self.path, format!("tensor `{name}` is not in `{file}`")))
+            }
         }
     }
 }

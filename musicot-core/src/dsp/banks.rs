@@ -129,12 +129,18 @@ pub fn log_frequency_bank(
     bands: usize,
 ) -> Result<Array2<f32>> {
     if min_hz.is_nan() || min_hz <= 0.0 || bands_per_octave == 0 || bands == 0 || n_fft == 0 {
-        return Err(Error::config("log_frequency", "expected positive min_hz, bands_per_octave, bands and n_fft"));
+        return Err(Error::config(
+            "log_frequency",
+            "expected positive min_hz, bands_per_octave, bands and n_fft",
+        ));
     }
     let center = |band: f64| min_hz * 2_f64.powf(band / bands_per_octave as f64);
     let nyquist = f64::from(sample_rate_hz) / 2.0;
     if center(bands as f64 - 1.0) >= nyquist {
-        return Err(Error::config("bands", format!("the last band lies beyond the Nyquist frequency {nyquist} Hz")));
+        return Err(Error::config(
+            "bands",
+            format!("the last band lies beyond the Nyquist frequency {nyquist} Hz"),
+        ));
     }
     let bin_hz = f64::from(sample_rate_hz) / n_fft as f64;
     let mut weights = Array2::from_shape_fn((bands, n_fft / 2 + 1), |(band, bin)| {

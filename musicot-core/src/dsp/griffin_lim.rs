@@ -38,7 +38,9 @@ pub fn griffin_lim(stft: &Stft, magnitudes: &Tensor, phases: &Tensor, config: Gr
     for _ in 0..config.rounds {
         let consistent = stft.forward(&stft.inverse(&estimate)?)?;
         let ahead = match &previous {
-            Some(previous) => consistent.f_add(&consistent.f_sub(previous)?.f_mul_scalar(config.momentum)?)?,
+            Some(previous) => {
+                consistent.f_add(&consistent.f_sub(previous)?.f_mul_scalar(config.momentum)?)?
+            }
             None => consistent.shallow_clone(),
         };
         previous = Some(consistent);

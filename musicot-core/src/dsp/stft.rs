@@ -97,7 +97,8 @@ impl Stft {
             return Ok(Tensor::f_zeros([spectrum.size()[0], 0], (Kind::Float, spectrum.device()))?);
         }
         let pieces = spectrum.f_fft_irfft(self.n_fft, 1, "backward")?.f_mul(&self.window.f_unsqueeze(-1)?)?;
-        let weights = self.window.f_square()?.f_reshape([1, -1, 1])?.f_expand([1, self.n_fft, frames], false)?;
+        let weights =
+            self.window.f_square()?.f_reshape([1, -1, 1])?.f_expand([1, self.n_fft, frames], false)?;
         let (sum, envelope) = (self.overlap_add(&pieces, frames)?, self.overlap_add(&weights, frames)?);
         let (before, after) = self.edges();
         let length = sum.size()[1] - before - after;

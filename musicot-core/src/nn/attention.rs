@@ -39,7 +39,9 @@ impl AttentionConfig {
             let reason = format!("expected a divisor of heads = {}, got {}", self.heads, self.kv_heads);
             return Err(Error::config("kv_heads", reason));
         }
-        let width = |heads: i64| heads.checked_mul(self.head_dim).ok_or_else(|| Error::config("head_dim", "is too large"));
+        let width = |heads: i64| {
+            heads.checked_mul(self.head_dim).ok_or_else(|| Error::config("head_dim", "is too large"))
+        };
         Ok((width(self.heads)?, width(self.kv_heads)?))
     }
 }
@@ -113,7 +115,8 @@ impl Attention {
         let attended =
             Tensor::f_scaled_dot_product_attention(query, key, value, mask, 0.0, false, None, grouped)?;
         let (batch, seq) = (query.size()[0], query.size()[2]);
-        let joined = attended.f_transpose(1, 2)?.f_reshape([batch, seq, self.config.heads * self.config.head_dim])?;
+        let joined =
+            attended.f_transpose(1, 2)?.f_reshape([batch, seq, self.config.heads * self.config.head_dim])?;
         self.output.forward(&joined)
     }
 
@@ -144,7 +147,14 @@ impl KvCache {
     ///
     /// # Errors
     /// libtorch could not allocate.
-    pub fn new(batch: i64, kv_heads: i64, capacity: i64, head_dim: i64, kind: Kind, device: tch::Device) -> Result<Self> {
+    pub fn new(
+        batch: i64,
+        kv_heads: i64,
+        capacity: i64,
+        head_dim: i64,
+        kind: Kind,
+        device: tch::Device,
+    ) -> Result<Self> {
         let shape = [batch, kv_heads, capacity, head_dim];
         let options = (kind, device);
         Ok(Self { key: Tensor::f_zeros(shape, options)?, value: Tensor::f_zeros(shape, options)?, len: 0 })

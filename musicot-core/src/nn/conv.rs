@@ -79,7 +79,8 @@ impl Conv1dConfig {
             return Err(Error::config("padding", format!("expected at least 0, got {}", self.padding)));
         }
         if self.inputs % self.groups != 0 || self.outputs % self.groups != 0 {
-            let reason = format!("expected a divisor of {} and {}, got {}", self.inputs, self.outputs, self.groups);
+            let reason =
+                format!("expected a divisor of {} and {}, got {}", self.inputs, self.outputs, self.groups);
             return Err(Error::config("groups", reason));
         }
         Ok(())
@@ -118,7 +119,8 @@ impl Conv1d {
                 v: scope.param("weight_v", &shape, init)?,
             },
         };
-        let bias = if config.bias { Some(scope.param("bias", &[config.outputs], Init::Const(0.0))?) } else { None };
+        let bias =
+            if config.bias { Some(scope.param("bias", &[config.outputs], Init::Const(0.0))?) } else { None };
         Ok(Self { weight, bias, config })
     }
 

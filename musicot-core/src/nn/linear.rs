@@ -70,7 +70,8 @@ impl Embedding {
     /// [`crate::Error::Input`] for an id out of range or elements that are not i64.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         shape::expect_kind("embedding ids", ids, Kind::Int64)?;
-        let check = || shape::expect_ids("embedding ids", ids, self.weight.size().first().copied().unwrap_or(0));
+        let check =
+            || shape::expect_ids("embedding ids", ids, self.weight.size().first().copied().unwrap_or(0));
         // The CPU kernel checks each id by itself; on other devices one that is out of range would end the process.
         if ids.device() != Device::Cpu {
             check()?;

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, Result};
+use crate::{Error, Result, shape};
 
 /// Frequencies of rotary embeddings.
 #[derive(Debug)]
@@ -48,10 +48,12 @@ impl Rope {
     /// The table for positions `start..start + count`.
     ///
     /// # Errors
-    /// libtorch refuses a negative count.
+    /// [`Error::Input`] for a negative count; libtorch could not allocate.
     pub fn range(&self, start: i64, count: i64) -> Result<RopeTable> {
-        let device = self.inverse_frequencies.device();
-        self.table(&Tensor::f_arange_start(start, start.saturating_add(count), (Kind::Int64, device))?)
+        shape::count("positions", &[count])?;
+        let ones = Tensor::f_ones([count], (Kind::Int64, self.inverse_frequencies.device()))?;
+        // Not `f_arange`: tch panics when a function that takes a scalar fails.
+        self.table(&ones.f_cumsum(0, Kind::Int64)?.f_add_scalar(start.saturating_sub(1))?)
     }
 }
 

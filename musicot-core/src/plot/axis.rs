@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn nothing_constant_and_broken_values_have_a_range() {
-        for values in [vec![], vec![f64::NAN, f64::INFINITY], vec![0.0], vec![5.0, 5.0], vec![-1e300, 1e300]] {
+        for values in [vec![], vec![f64::NAN, f64::INFINITY], vec![0.0], vec![5.0, 5.0], vec![-1e300, 1e300]]
+        {
             let axis = Axis::covering(values.clone().into_iter(), 0.04, 5);
             assert!(axis.low < axis.high && !axis.ticks.is_empty(), "{values:?}: {axis:?}");
         }

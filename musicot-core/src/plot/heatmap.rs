@@ -124,7 +124,13 @@ impl Heatmap {
         let every = |size: f64, wanted: f64| (wanted / size.max(1e-9)).ceil().max(1.0) as usize;
         for (row, name) in self.rows.iter().enumerate().step_by(every(cell.1, 16.0)) {
             let y = corner.1 + cell.1 * (row as f64 + 0.5);
-            scene.text((corner.0 - 10.0, y), &shorten(name, LABEL_SIZE, WIDEST_NAME), LABEL_SIZE, INK, Anchor::Right);
+            scene.text(
+                (corner.0 - 10.0, y),
+                &shorten(name, LABEL_SIZE, WIDEST_NAME),
+                LABEL_SIZE,
+                INK,
+                Anchor::Right,
+            );
         }
         let widest = widest(self.columns.iter().map(String::as_str), TICK_SIZE);
         let y = corner.1 + cell.1 * self.rows.len() as f64 + 16.0;

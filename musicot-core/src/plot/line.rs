@@ -205,7 +205,8 @@ impl Frame {
 
     fn draw_legend(&self, scene: &mut Scene, series: &[Series]) {
         let left = self.right + 18.0;
-        for (index, series) in series.iter().take(LEGEND_LONGEST).enumerate() {
+        let named = series.iter().enumerate().take(LEGEND_LONGEST).filter(|(_, s)| !s.name.is_empty());
+        for (index, series) in named {
             let (color, is_dashed) = palette::line(index);
             let y = self.top + 12.0 + LEGEND_ROW * index as f64;
             let swatch = [(left, y), (left + LEGEND_SWATCH, y)];
@@ -241,7 +242,8 @@ fn thin(line: Vec<Point>) -> Vec<Point> {
     let mut kept = Vec::new();
     for column in line.chunk_by(|a, b| (a.0 * 2.0).floor() == (b.0 * 2.0).floor()) {
         let by_height = |a: &&Point, b: &&Point| a.1.total_cmp(&b.1);
-        let ends = [column.first(), column.iter().min_by(by_height), column.iter().max_by(by_height), column.last()];
+        let ends =
+            [column.first(), column.iter().min_by(by_height), column.iter().max_by(by_height), column.last()];
         kept.extend(ends.into_iter().flatten().copied());
     }
     kept
@@ -278,7 +280,8 @@ mod tests {
 
     #[test]
     fn thinning_keeps_extremes() {
-        let line: Vec<Point> = (0..100_000).map(|i| (f64::from(i) / 500.0, f64::from(i * 7919 % 1000))).collect();
+        let line: Vec<Point> =
+            (0..100_000).map(|i| (f64::from(i) / 500.0, f64::from(i * 7919 % 1000))).collect();
         let thinned = thin(line.clone());
         assert!(thinned.len() <= 4 * 401, "{}", thinned.len());
         let highest = |points: &[Point]| points.iter().map(|p| p.1).fold(f64::MIN, f64::max);

@@ -13,4 +13,4 @@ mod scene;
 pub use heatmap::Heatmap;
 pub use line::{LineChart, Series};
 #[cfg(feature = "train")]
-pub(crate) use {render::write_svg, render::write_png, scene::Scene};
+pub(crate) use {render::write_png, render::write_svg, scene::Scene};

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Pixels of a PNG per unit.
 const DENSITY: u32 = 2;
 /// Drawn this much finer and averaged, because the backend does not smooth edges.
-const OVERSAMPLING: u32 = 3;
+const OVERSAMPLING: u32 = 2;
 /// plotters has whole pixels only; an SVG is drawn this much larger and shown smaller.
 const SVG_ZOOM: u32 = 8;
 
@@ -72,7 +72,9 @@ fn average(fine: &[u8], width: usize) -> Vec<u8> {
         for column in 0..columns {
             for channel in 0..3 {
                 let square = (0..side * side).map(|i| {
-                    u32::from(fine[((row * side + i / side) * width + column * side + i % side) * 3 + channel])
+                    u32::from(
+                        fine[((row * side + i / side) * width + column * side + i % side) * 3 + channel],
+                    )
                 });
                 pixels.push((square.sum::<u32>() / (OVERSAMPLING * OVERSAMPLING)) as u8);
             }

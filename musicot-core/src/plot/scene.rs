@@ -142,9 +142,7 @@ fn dashes(points: &[Point], dash: f64) -> Vec<Vec<Point>> {
 /// Makes the embedded font known to plotters; whether that worked.
 pub(super) fn font_ready() -> bool {
     static READY: OnceLock<bool> = OnceLock::new();
-    *READY.get_or_init(|| {
-        register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok()
-    })
+    *READY.get_or_init(|| register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok())
 }
 
 pub(super) fn font(size: f64) -> FontDesc<'static> {

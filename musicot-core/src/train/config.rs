@@ -102,7 +102,10 @@ impl TrainConfig {
             ("final_learning_rate", self.final_learning_rate),
         ] {
             if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::config(field, format!("expected a finite number of at least 0, got {value}")));
+                return Err(Error::config(
+                    field,
+                    format!("expected a finite number of at least 0, got {value}"),
+                ));
             }
         }
         Ok(())

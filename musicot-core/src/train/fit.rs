@@ -102,7 +102,8 @@ impl Clock {
 fn summary_of(first: u64, config: &TrainConfig, last_line: Option<&Value>) -> Summary {
     let finished = first >= config.steps;
     let line = last_line.and_then(Value::as_object).filter(|_| finished);
-    let figure = |(name, value): (&String, &Value)| Some((name.strip_prefix(VALID)?.to_owned(), value.as_f64()?));
+    let figure =
+        |(name, value): (&String, &Value)| Some((name.strip_prefix(VALID)?.to_owned(), value.as_f64()?));
     Summary {
         steps_done: first,
         finished,
@@ -112,10 +113,16 @@ fn summary_of(first: u64, config: &TrainConfig, last_line: Option<&Value>) -> Su
 }
 
 fn is_validation(config: &TrainConfig, steps_done: u64) -> bool {
-    steps_done == config.steps || (config.validate_every > 0 && steps_done.is_multiple_of(config.validate_every))
+    steps_done == config.steps
+        || (config.validate_every > 0 && steps_done.is_multiple_of(config.validate_every))
 }
 
-fn train_step(task: &mut dyn Task, optimizer: &mut AdamW, config: &TrainConfig, step: u64) -> Result<StepReport> {
+fn train_step(
+    task: &mut dyn Task,
+    optimizer: &mut AdamW,
+    config: &TrainConfig,
+    step: u64,
+) -> Result<StepReport> {
     optimizer.zero_grad();
     let rng = CounterRng::new(config.seed).stage("train");
     let (mut loss, mut metrics) = (0.0, Vec::new());

@@ -127,7 +127,8 @@ fn is_matrix(tensor: &Tensor) -> bool {
 }
 
 fn flatten(tensors: &[Tensor]) -> Result<Tensor> {
-    let flat: Vec<Tensor> = tensors.iter().map(|t| t.f_detach()?.f_reshape([-1])).collect::<Result<_, _>>()?;
+    let flat: Vec<Tensor> =
+        tensors.iter().map(|t| t.f_detach()?.f_reshape([-1])).collect::<Result<_, _>>()?;
     Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
 }
 

@@ -63,33 +63,25 @@ fn panel(lines: &[Map<String, Value>], subject: &str, names: &[&str]) -> LineCha
     let mut series: Vec<Series> = names.iter().map(|name| series(lines, name)).collect();
     if let Some(position) = names.iter().position(|name| *name == "loss") {
         let points = smoothed(&series[position].points);
-        series.push(Series { name: "loss, smoothed".to_owned(), points, step: false });
+        series.push(Series { name: "smoothed".to_owned(), points, step: false });
     }
     if let [only] = series.as_mut_slice() {
         // The heading says it.
         only.name = String::new();
     }
-    LineChart {
-        title: subject.replace('_', " "),
-        x_label: "step".to_owned(),
-        series,
-        ..LineChart::default()
-    }
+    LineChart { title: subject.replace('_', " "), x_label: "step".to_owned(), series, ..LineChart::default() }
 }
 
 fn series(lines: &[Map<String, Value>], name: &str) -> Series {
     let number = |line: &Map<String, Value>, key: &str| line.get(key).map(|v| v.as_f64().unwrap_or(f64::NAN));
     let points = lines.iter().filter_map(|line| Some((number(line, "step")?, number(line, name)?))).collect();
-    let name = match name.strip_prefix("valid_") {
-        Some(rest) => format!("held-out {}", rest.replace('_', " ")),
-        None => name.replace('_', " "),
-    };
+    let name = if name.starts_with("valid_") { "held-out" } else { "training" }.to_owned();
     Series { name, points, step: false }
 }
 
-/// A running mean over about a fiftieth of the run.
+/// A running mean over about a fifteenth of the run.
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let keep = 1.0 - 1.0 / (points.len() as f64 / 50.0).max(1.0);
+    let keep = 1.0 - 1.0 / (points.len() as f64 / 15.0).max(1.0);
     let mut mean = f64::NAN;
     let step = |(x, y): &(f64, f64)| {
         if y.is_finite() {
@@ -113,7 +105,7 @@ mod tests {
         let titles: Vec<&str> = panels.iter().map(|p| p.title.as_str()).collect();
         assert_eq!(titles, ["loss", "learning rate", "accuracy"]);
         let names: Vec<&str> = panels[0].series.iter().map(|s| s.name.as_str()).collect();
-        assert_eq!(names, ["loss", "held-out loss", "loss, smoothed"]);
+        assert_eq!(names, ["training", "held-out", "smoothed"]);
         assert!(panels[0].series[0].points[1].1.is_nan());
         assert_eq!(panels[0].series[2].points[1], (2.0, 2.0));
         assert_eq!(panels[2].series[1].points, [(2.0, 0.3)]);

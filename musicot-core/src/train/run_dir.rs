@@ -29,7 +29,8 @@ impl RunDir {
         if path.is_file() {
             let found: Value = read_json(&path)?;
             if found != *config {
-                let reason = "holds a run with another configuration; choose another directory, or delete this one";
+                let reason =
+                    "holds a run with another configuration; choose another directory, or delete this one";
                 return Err(Error::format(path, reason));
             }
         } else {
