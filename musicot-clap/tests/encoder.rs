@@ -1,4 +1,6 @@
 //! Laws of the encoder on random weights, and bad input.
+// Tests say what they expect by unwrapping.
+#![allow(clippy::unwrap_used)]
 
 use musicot_clap::{AudioTextEncoder, Clap, ClapConfig, similarity, windows};
 use musicot_core::tch::{Device, Kind, Tensor, set_num_threads};

@@ -1,4 +1,6 @@
 //! Agreement with the reference implementation; the fixtures are made by `tests/reference/clap.py`.
+// Tests say what they expect by unwrapping.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! A short real training run: it learns, and it can be stopped and continued bit for bit.
 #![cfg(feature = "train")]
+// Tests say what they expect by unwrapping.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -130,12 +132,14 @@ impl Observer for Losses {
 fn learns_to_name_sounds_it_has_not_heard() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
-    (config.train.steps, config.solo_share) = (80, 0.75);
+    // Single parts only: which recording a caption numbers takes longer to learn than what sounds in it.
+    (config.train.steps, config.train.learning_rate, config.solo_share) = (80, 5e-3, 1.0);
+    // The fixture's text tower is random, and frozen it tells its captions apart too poorly.
+    config.freeze_text = false;
     let mut losses = Losses(Vec::new(), u64::MAX);
     let summary = run(&config, &folder.path().join("run"), &mut losses).unwrap();
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&losses.0[..5]), mean(&losses.0[75..]));
-    // Which of six recordings a caption numbers takes longer to learn than what sounds in it.
     assert!(last < 0.7 * first, "{first} -> {last}");
     let figure = |name: &str| summary.validation.iter().find(|(n, _)| n == name).unwrap().1;
     // Three plain sounds: chance is 1/3.

@@ -49,15 +49,15 @@ impl Block {
 
     /// `[batch, rows * columns, width]` to the same.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let windows = self.to_windows(&self.before.forward(x)?)?;
-        let attended = self.from_windows(&self.attention.forward(&windows)?, x)?;
+        let windows = self.split_windows(&self.before.forward(x)?)?;
+        let attended = self.join_windows(&self.attention.forward(&windows)?, x)?;
         let x = x.f_add(&attended)?;
         let inner = self.inner.forward(&self.after.forward(&x)?)?.f_gelu("none")?;
         Ok(x.f_add(&self.outer.forward(&inner)?)?)
     }
 
     /// `[batch, rows * columns, width] -> [batch * windows, side * side, width]`.
-    fn to_windows(&self, x: &Tensor) -> Result<Tensor> {
+    fn split_windows(&self, x: &Tensor) -> Result<Tensor> {
         let Geometry { resolution: [rows, columns], side, shift } = self.geometry;
         let (batch, _, width) = x.size3()?;
         let mut image = x.f_reshape([batch, rows, columns, width])?;
@@ -68,8 +68,8 @@ impl Block {
         Ok(split.f_transpose(2, 3)?.f_reshape([-1, side * side, width])?)
     }
 
-    /// The inverse of [`Block::to_windows`], to the shape of `like`.
-    fn from_windows(&self, windows: &Tensor, like: &Tensor) -> Result<Tensor> {
+    /// The inverse of [`Block::split_windows`], to the shape of `like`.
+    fn join_windows(&self, windows: &Tensor, like: &Tensor) -> Result<Tensor> {
         let Geometry { resolution: [rows, columns], side, shift } = self.geometry;
         let (batch, tokens, width) = like.size3()?;
         let split = windows.f_reshape([batch, rows / side, columns / side, side, side, width])?;
@@ -105,9 +105,9 @@ mod tests {
             let store = ParamStore::new(Device::Cpu, 0);
             let block = Block::new(&store.root(), &config, 0, shifted).unwrap();
             assert_eq!(block.geometry.shift, if shifted { 2 } else { 0 });
-            let windows = block.to_windows(&x).unwrap();
+            let windows = block.split_windows(&x).unwrap();
             assert_eq!(windows.size(), [12, 16, 8]);
-            assert_eq!(block.from_windows(&windows, &x).unwrap(), x);
+            assert_eq!(block.join_windows(&windows, &x).unwrap(), x);
         }
     }
 }
