@@ -71,7 +71,8 @@ impl Gaussian {
         let apart = &self.mean - &other.mean;
         let traces = self.covariance.diag().sum() + other.covariance.diag().sum();
         let roots = self.root()?.f_matmul(&other.root()?)?;
-        let shared = roots.f_linalg_matrix_norm_str_ord("nuc", [0, 1], false, Kind::Double)?.f_double_value(&[])?;
+        let (_, singular_values, _) = roots.f_svd(true, false)?;
+        let shared = singular_values.f_sum(Kind::Double)?.f_double_value(&[])?;
         Ok((apart.dot(&apart) + traces - 2.0 * shared).max(0.0))
     }
 

@@ -27,8 +27,9 @@ const THRESHOLD: f64 = 0.07;
 /// Flux in decibels (mean over the bands) below which nothing is an onset; without it, rounding would be one in a steady tone.
 const MIN_FLUX_DB: f64 = 0.5;
 
-/// On a logarithmic scale a window rises when its edge, not its middle, reaches the attack.
-const DELAY_SECS: f64 = WINDOW_SECS / 2.0;
+/// On a logarithmic scale a window rises before its middle reaches the attack: half a window before a click in silence, hardly
+/// before a slow attack under other notes. Between the two.
+const DELAY_SECS: f64 = WINDOW_SECS / 4.0;
 
 /// Times of onsets in seconds, rising. Silence has none. A sound that is already there when the
 /// recording begins is no onset; the first 50 ms and the last 20 ms have none, as windows reach over the ends there.

@@ -24,7 +24,7 @@ import numpy
 import scipy
 
 OUT = os.path.join("musicot-eval", "tests", "golden")
-EXCERPTS = [("000003", 8.0), ("000021", 14.0), ("000047", 20.0)]
+EXCERPTS = [("000003", 8.0), ("000016", 14.0), ("000047", 20.0)]
 EXCERPT_SECS, EXCERPT_RATE = 6.0, 16000
 AGREEMENT = ["%06d" % i for i in range(2, 80, 7)]
 
