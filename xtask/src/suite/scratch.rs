@@ -11,7 +11,7 @@ use crate::workspace::{Package, Workspace};
 
 /// A crate and an expression over its public items that is true.
 const CALLS: [(&str, &str); 9] = [
-    ("musicot", "true"),
+    ("musicot", "musicot::Seeds::from(1).plan == 1"),
     ("musicot-clap", "musicot_clap::ClapConfig::mini().validate().is_ok()"),
     ("musicot-codec", "musicot_codec::SpectralCodecConfig::default().validate().is_ok()"),
     (
@@ -19,7 +19,7 @@ const CALLS: [(&str, &str); 9] = [
         "musicot_core::CounterRng::new(1).normal(0, &[2], musicot_core::tch::Device::Cpu).is_ok()",
     ),
     ("musicot-diffusion", "musicot_diffusion::DitConfig::full().validate().is_ok()"),
-    ("musicot-eval", "true"),
+    ("musicot-eval", "musicot_eval::statistics::mean(&[1.0, 3.0]).is_ok_and(|mean| mean == 2.0)"),
     ("musicot-lm", "musicot_lm::MusicLmConfig::default().validate().is_ok()"),
     ("musicot-rvq", "musicot_rvq::RvqConfig::default().validate().is_ok()"),
     ("musicot-sampling", "musicot_sampling::PhasePolicy::paper().validate().is_ok()"),
