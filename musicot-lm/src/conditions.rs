@@ -96,7 +96,7 @@ fn clap_values(clap: &Array1<f32>, config: &MusicLmConfig) -> Result<Vec<f32>> {
     }
     let norm = clap.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     // Embeddings stored with 16 bits are off by a few thousandths.
-    if !((norm - 1.0).abs() < 0.02) {
+    if !(0.98..=1.02).contains(&norm) {
         return Err(Error::input("CLAP embedding", format!("expected unit length, got {norm}")));
     }
     Ok(clap.to_vec())

@@ -318,7 +318,7 @@ fn draws_follow_the_logits() {
     let range = model.vocab().emits(Emission::Thought { level: 0 }).unwrap();
     let logits = logits(&model, &rows.hidden().unwrap(), range).unwrap();
     let probabilities = tensor::to_vec(&logits.softmax(-1, Kind::Double)).unwrap();
-    let uniform = musicot_core::CounterRng::new(77).stage("lm").stage("thoughts").item(3).at(0).uniform_f64();
+    let uniform = CounterRng::new(77).stage("lm").stage("thoughts").item(3).at(0).uniform_f64();
     let mut sum = 0.0;
     let expected = probabilities.iter().position(|p| {
         sum += f64::from(*p);

@@ -183,7 +183,7 @@ impl TokenPiece {
         let embeddings = self.text_clap.rows().into_iter().chain([self.audio_clap.view()]);
         for embedding in embeddings {
             let norm = embedding.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-            if !((norm - 1.0).abs() < 0.02) {
+            if !(0.98..=1.02).contains(&norm) {
                 return Err(format!("expected CLAP embeddings of unit length, got {norm}"));
             }
         }
