@@ -1,5 +1,6 @@
 //! Memory of long files: decoding, resampling and writing in blocks.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)] // also in the helpers of these tests
 
 use std::fs;
 

@@ -1,5 +1,7 @@
 //! Writing wav files: round trips, atomicity, and what is refused.
 
+#![allow(clippy::unwrap_used)] // also in the helpers of these tests
+
 use std::fs;
 use std::path::Path;
 

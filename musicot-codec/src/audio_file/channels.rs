@@ -6,6 +6,9 @@ use symphonia::core::audio::{Channels as Layout, Position};
 
 use crate::resample::Planar;
 
+/// Most channels that are read or written (our choice; headers of damaged files claim up to 65 535).
+pub(super) const MAX_CHANNELS: usize = 64;
+
 /// The channels of decoded audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -13,9 +13,16 @@
 //! # Damage
 //! A packet that cannot be decoded becomes silence of its length, so that the audio after it keeps its time. Up to
 //! [`Tolerance::damaged_packets`] of them are accepted and counted in [`AudioReader::report`]; one more is
-//! [`Error::Damaged`](crate::Error::Damaged). An mp3 (whose frames can be lost without a trace) may also end that many packets early. Bytes after the announced end are ignored.
-//! Any other file that ends before its announced length (wav and flac header, ogg last page, m4a sample table, mp3 LAME
-//! tag) is [`Error::Truncated`](crate::Error::Truncated), unless [`Tolerance::truncation`] allows it.
+//! [`Error::Damaged`](crate::Error::Damaged). An mp3 frame whose header is destroyed is never seen, and what follows it comes
+//! earlier; an mp3 with a LAME tag may therefore end that many packets before its announced length. Bytes after the announced end
+//! are ignored.
+//!
+//! Any other file that ends early (by its wav or flac header, its LAME tag, an ogg without its last page, an m4a cut off within
+//! its data or tables) is [`Error::Truncated`](crate::Error::Truncated), unless [`Tolerance::truncation`] allows it. An mp3
+//! without a LAME tag announces no length: it ends with its last whole frame.
+//!
+//! The decoding library panics on some malformed files. Such a panic is caught (its message goes to the panic hook)
+//! and becomes [`Error::Damaged`](crate::Error::Damaged).
 //!
 //! # Not decoded
 //! HE-AAC, AAC and mp3 with more than two channels, Opus, compressed wav, chained ogg streams, files whose

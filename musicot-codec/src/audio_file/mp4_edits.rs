@@ -54,22 +54,33 @@ pub(super) fn parse_itunes_gap(text: &str) -> Option<Edit> {
     (length > 0).then_some(Edit { start, length: Some(length) })
 }
 
+/// Whether a file is an m4a and ends before a box of its audio or tables does. (Foreign bytes at its end may look like some
+/// other box.)
+pub(super) fn ends_within_a_box(path: &Path) -> bool {
+    let Ok(mut file) = File::open(path) else { return false };
+    let Ok(length) = file.metadata().map(|metadata| metadata.len()) else { return false };
+    let mut position = 0;
+    let mut first = true;
+    while let Some(found) = top_box(&mut file, position) {
+        if first && &found.name != b"ftyp" {
+            return false;
+        }
+        first = false;
+        let end = position.saturating_add(found.bytes);
+        if end > length {
+            return matches!(&found.name, b"mdat" | b"moov" | b"moof");
+        }
+        position = end;
+    }
+    false
+}
+
 fn read_movie_box(file: &mut File) -> Option<Vec<u8>> {
     let mut position = 0;
     loop {
-        file.seek(SeekFrom::Start(position)).ok()?;
-        let mut head = [0; 16];
-        file.read_exact(&mut head[..8]).ok()?;
-        let mut header_bytes = 8;
-        let mut size = u64::from(be32(&head, 0)?);
-        if size == 1 {
-            file.read_exact(&mut head[8..]).ok()?;
-            header_bytes = 16;
-            size = be64(&head, 8)?;
-        }
-        // A size of 0 stands for "to the end of the file": nothing follows this box.
-        let body_bytes = size.checked_sub(header_bytes)?;
-        if &head[4..8] == b"moov" {
+        let found = top_box(file, position)?;
+        if &found.name == b"moov" {
+            let body_bytes = found.bytes - found.header_bytes;
             if body_bytes > MAX_HEADER_BYTES {
                 return None;
             }
@@ -77,8 +88,30 @@ fn read_movie_box(file: &mut File) -> Option<Vec<u8>> {
             file.take(body_bytes).read_to_end(&mut body).ok()?;
             return Some(body);
         }
-        position = position.checked_add(size)?;
+        position = position.checked_add(found.bytes)?;
     }
+}
+
+/// A box of the file itself; its size includes its header.
+struct TopBox {
+    name: [u8; 4],
+    bytes: u64,
+    header_bytes: u64,
+}
+
+/// The box at a position, with the file left after its header. A size of 0 stands for "to the end of the file": then nothing
+/// follows, and there is none.
+fn top_box(file: &mut File, position: u64) -> Option<TopBox> {
+    file.seek(SeekFrom::Start(position)).ok()?;
+    let mut head = [0; 16];
+    file.read_exact(&mut head[..8]).ok()?;
+    let (mut bytes, mut header_bytes) = (u64::from(be32(&head, 0)?), 8);
+    if bytes == 1 {
+        file.read_exact(&mut head[8..]).ok()?;
+        (bytes, header_bytes) = (be64(&head, 8)?, 16);
+    }
+    let name = head[4..8].try_into().ok()?;
+    (bytes >= header_bytes).then_some(TopBox { name, bytes, header_bytes })
 }
 
 /// The boxes that follow one another in `bytes`, up to the first malformed one.

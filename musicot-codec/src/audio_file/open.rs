@@ -14,7 +14,8 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use super::body::Body;
-use super::mp4_edits::{Edit, find_edit, parse_itunes_gap};
+use super::channels::MAX_CHANNELS;
+use super::mp4_edits::{Edit, ends_within_a_box, find_edit, parse_itunes_gap};
 use crate::{Error, Result};
 
 /// A recognised file, ready to be decoded.
@@ -30,7 +31,7 @@ pub(super) struct Opened {
     pub(super) skip_frames: u64,
     /// Frames of audio that the file announces, after `skip_frames`.
     pub(super) declared_frames: Option<u64>,
-    /// An ogg without its last page: cut off, and so without an announced length.
+    /// The container shows that the file is cut off: an ogg without its last page, an m4a that ends within a box.
     pub(super) lost_its_end: bool,
 }
 
@@ -61,6 +62,11 @@ fn open_unguarded(path: &Path) -> Result<Opened> {
         .as_ref()
         .and_then(|params| params.audio())
         .ok_or_else(|| Error::unsupported(path, "unknown codec"))?;
+    if let Some(count) =
+        params.channels.as_ref().map(|channels| channels.count()).filter(|n| *n > MAX_CHANNELS)
+    {
+        return Err(Error::unsupported(path, format!("{count} channels (at most {MAX_CHANNELS} are read)")));
+    }
     let span = audio_span(path, format.as_mut(), container, &track, params);
     let options = AudioDecoderOptions::default().gapless(span.trimmed_by_decoder);
     let decoder =
@@ -86,7 +92,11 @@ fn open_unguarded(path: &Path) -> Result<Opened> {
         codec,
         skip_frames: span.skip_frames,
         declared_frames: span.declared_frames,
-        lost_its_end: container == "ogg" && track.num_frames.is_none(),
+        lost_its_end: match container {
+            "ogg" => track.num_frames.is_none(),
+            "isomp4" => ends_within_a_box(path),
+            _ => false,
+        },
         format,
         decoder,
     })
@@ -113,6 +123,9 @@ fn probe(path: &Path) -> Result<Box<dyn FormatReader>> {
         match e {
             SymphoniaError::Unsupported(reason) if reason.contains("no suitable format reader") => {
                 Error::not_audio(path, "no wav, flac, ogg, mp3 or m4a data found in it")
+            }
+            _ if ends_within_a_box(path) => {
+                Error::Truncated { path: path.to_owned(), declared_secs: None, decoded_secs: 0.0 }
             }
             other => translate(path, 0.0, other),
         }
@@ -173,7 +186,8 @@ fn m4a_span(
     track: &Track,
     params: &AudioCodecParameters,
 ) -> Span {
-    let media_ticks = track.duration.map(|duration| duration.get());
+    // A fragmented file has no sample table to add up, and says 0.
+    let media_ticks = track.duration.map(|duration| duration.get()).filter(|ticks| *ticks > 0);
     let ticks_per_sec = track.time_base.map(|base| u64::from(base.denom.get() / base.numer.get()));
     let to_frames = |ticks: u64| match (params.sample_rate, ticks_per_sec) {
         (Some(rate), Some(per_sec)) if per_sec > 0 => {

@@ -26,6 +26,8 @@ pub(super) struct Source {
     given: u64,
     /// Length of the last good packet, by which lost ones are counted.
     packet_frames: u64,
+    /// Whether the bytes ended within a packet.
+    cut_off: bool,
     ended: bool,
 }
 
@@ -57,6 +59,7 @@ impl Source {
             skip_frames,
             given: 0,
             packet_frames: 0,
+            cut_off: false,
             ended: false,
         };
         source.first = source.decode_next()?;
@@ -134,8 +137,11 @@ impl Source {
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(None),
                 Err(SymphoniaError::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    self.cut_off = true;
                     return Ok(None);
                 }
+                // The demultiplexer may stumble over a box that goes on past the end.
+                Err(SymphoniaError::DecodeError(_)) if self.opened.lost_its_end => return Ok(None),
                 Err(e) => return Err(translate(&self.path, self.at_secs(), e)),
             }
         }
@@ -211,7 +217,12 @@ impl Source {
     /// Compares what came with what was announced.
     fn end(&mut self) -> Result<()> {
         self.ended = true;
-        let missing = self.opened.declared_frames.map_or(0, |declared| declared.saturating_sub(self.given));
+        let mut missing =
+            self.opened.declared_frames.map_or(0, |declared| declared.saturating_sub(self.given));
+        if self.opened.container == "isomp4" && !self.cut_off {
+            // Every packet of the sample table was there. Its durations need not add up to the decoded frames.
+            missing = 0;
+        }
         self.report.missing_frames = missing;
         let forgiven = self.tolerance.truncation || self.is_lost_mp3_frames(missing);
         if (missing > 0 || self.opened.lost_its_end) && !forgiven {
@@ -241,6 +252,9 @@ impl Source {
         if self.report.damaged_packets > 0 {
             let reason = "no packet of it can be decoded".to_owned();
             return Error::Damaged { path, at_secs: 0.0, reason };
+        }
+        if self.cut_off || self.opened.lost_its_end {
+            return self.truncated();
         }
         Error::Empty { path }
     }

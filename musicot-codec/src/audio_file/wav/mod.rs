@@ -85,7 +85,7 @@ impl WavWriter {
     ///
     /// # Errors
     /// [`Error::Core`] when the directory cannot be written to, the rate is 0, or the channels are not
-    /// within 1 to 65 535; [`Error::TooLong`] when not even one frame fits.
+    /// within 1 to 64.
     pub fn create(
         path: impl AsRef<Path>,
         sample_rate_hz: u32,
