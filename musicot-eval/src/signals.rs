@@ -30,5 +30,7 @@ pub(crate) fn notes(starts: &[(f64, f64)], secs: f64, rate: u32) -> Vec<f32> {
 }
 
 pub(crate) fn buffer(samples: Vec<f32>, rate: u32) -> AudioBuffer {
+    // The tests run side by side already.
+    musicot_core::tch::set_num_threads(1);
     AudioBuffer::mono(samples, rate).unwrap()
 }
