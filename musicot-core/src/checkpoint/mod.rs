@@ -1,7 +1,7 @@
 //! Reading and writing safetensors checkpoints, strictly: exactly the model's tensors, exactly their shapes.
 //!
 //! [`Checkpoint`] opens a file (or a directory, also one of shards), [`crate::ParamStore::load`] copies it into a model, and
-//! [`write`] makes a file. The format is that of <https://github.com/huggingface/safetensors>; the one addition is how
+//! [`write()`] makes a file. The format is that of <https://github.com/huggingface/safetensors>; the one addition is how
 //! [`Storage::Int8`] keeps the scales of quantised matrices.
 
 mod read;

@@ -55,7 +55,7 @@ impl Heatmap {
         render::write_svg(path.as_ref(), &self.scene()?)
     }
 
-    /// Writes the map as PNG (two pixels per unit of the SVG), atomically.
+    /// Writes the map as PNG (two pixels per unit of the SVG, one where it is very large), atomically.
     ///
     /// # Errors
     /// [`Error::Shape`] when names and values do not agree; [`Error::Io`] names the file.

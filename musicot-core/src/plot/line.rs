@@ -70,7 +70,7 @@ impl LineChart {
         render::write_svg(path.as_ref(), &self.page())
     }
 
-    /// Writes the chart as PNG (two pixels per unit of the SVG), atomically.
+    /// Writes the chart as PNG (two pixels per unit of the SVG, one where it is very large), atomically.
     ///
     /// # Errors
     /// [`crate::Error::Io`] names the file.

@@ -12,8 +12,10 @@ use super::scene::{Anchor, Color, Point, Scene, Shape, font, font_ready};
 use crate::files::write_atomic;
 use crate::{Error, Result};
 
-/// Pixels of a PNG per unit.
+/// Pixels of a PNG per unit, and for pages of many charts, which are large enough without.
 const DENSITY: u32 = 2;
+const DENSITY_OF_LARGE: u32 = 1;
+const LARGE: f64 = 1e6;
 /// Drawn this much finer and averaged, because the backend does not smooth edges.
 const OVERSAMPLING: u32 = 2;
 /// plotters has whole pixels only; an SVG is drawn this much larger and shown smaller.
@@ -36,7 +38,8 @@ pub(crate) fn write_svg(path: &Path, scene: &Scene) -> Result<()> {
 
 /// Writes a picture as PNG.
 pub(crate) fn write_png(path: &Path, scene: &Scene) -> Result<()> {
-    let zoom = DENSITY * OVERSAMPLING;
+    let is_large = scene.size.0 * scene.size.1 > LARGE;
+    let zoom = OVERSAMPLING * if is_large { DENSITY_OF_LARGE } else { DENSITY };
     let (width, height) = pixels(scene, zoom);
     let mut fine = vec![255_u8; width as usize * height as usize * 3];
     {
