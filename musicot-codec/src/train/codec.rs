@@ -31,6 +31,8 @@ pub struct CodecTrainConfig {
     pub crop_latents: i64,
     /// Weight of the difference of magnitudes in semitone bands, which is where notes are told apart.
     pub semitone_weight: f64,
+    /// Weight of the difference of changes from frame to frame in broad bands, which is where onsets are heard.
+    pub flux_weight: f64,
     /// Weight of the spectral convergence (relative error of linear magnitudes).
     pub convergence_weight: f64,
     /// Weight of the mean square of latents, which bounds them.
@@ -48,7 +50,8 @@ impl Default for CodecTrainConfig {
             heldout: "data/heldout/manifest.jsonl".into(),
             batch: 8,
             crop_latents: 64,
-            semitone_weight: 1.0,
+            semitone_weight: 0.5,
+            flux_weight: 1.0,
             convergence_weight: 0.5,
             latent_weight: 1e-3,
             storage: Storage::Int8,
@@ -79,6 +82,9 @@ pub fn train_codec(
 /// Semitone bands from C1 up, which cover the fundamentals and first partials of most instruments.
 const SEMITONES: usize = 84;
 const LOWEST_HZ: f64 = 32.703;
+
+/// Neighbouring values whose mean makes a broad band.
+const FLUX_BAND: i64 = 8;
 
 /// Held-out crops per validation.
 const VALIDATION_CROPS: usize = 32;
@@ -124,6 +130,7 @@ impl CodecTask {
         Ok(Losses {
             log: output.f_sub(&target)?.f_abs()?.f_mean(Kind::Float)?,
             semitone: self.in_semitones(&got)?.f_sub(&self.in_semitones(&wanted)?)?.f_abs()?.f_mean(Kind::Float)?,
+            flux: changes(&output)?.f_sub(&changes(&target)?)?.f_abs()?.f_mean(Kind::Float)?,
             convergence: residual.f_div(&wanted.f_square()?.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?.f_add_scalar(1e-9)?.f_sqrt()?,
             latent: latents.f_square()?.f_mean(Kind::Float)?,
         })
@@ -138,9 +145,18 @@ impl CodecTask {
     }
 }
 
+/// Changes from frame to frame of broad bands of normalised log-magnitudes `[batch, broad bands, frames - 1]`.
+fn changes(normalised: &Tensor) -> Result<Tensor> {
+    let (batch, bands, frames) = normalised.size3()?;
+    let broad = bands / FLUX_BAND;
+    let grouped = normalised.f_narrow(1, 0, broad * FLUX_BAND)?.f_reshape([batch, broad, FLUX_BAND, frames])?;
+    Ok(grouped.f_mean_dim([2].as_slice(), false, None)?.f_diff::<Tensor>(1, 2, None, None)?)
+}
+
 struct Losses {
     log: Tensor,
     semitone: Tensor,
+    flux: Tensor,
     convergence: Tensor,
     latent: Tensor,
 }
@@ -165,6 +181,7 @@ impl Task for CodecTask {
         let total = losses
             .log
             .f_add(&losses.semitone.f_mul_scalar(c.semitone_weight)?)?
+            .f_add(&losses.flux.f_mul_scalar(c.flux_weight)?)?
             .f_add(&losses.convergence.f_mul_scalar(c.convergence_weight)?)?
             .f_add(&losses.latent.f_mul_scalar(c.latent_weight)?)?;
         Ok(StepLoss { loss: total, metrics: losses.named()? })
@@ -187,6 +204,7 @@ impl Losses {
         Ok(vec![
             ("log", self.log.f_double_value(&[])?),
             ("semitone", self.semitone.f_double_value(&[])?),
+            ("flux", self.flux.f_double_value(&[])?),
             ("convergence", self.convergence.f_double_value(&[])?),
             ("latent", self.latent.f_double_value(&[])?),
         ])
