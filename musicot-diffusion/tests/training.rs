@@ -175,7 +175,7 @@ fn training_lowers_the_loss_and_resumes_bit_for_bit() {
     let summary = train(&config, &once, Device::Cpu, &mut Silent).unwrap();
     assert!(summary.finished);
     let loss = |name: &str| summary.validation.iter().find(|(n, _)| n == name).unwrap().1;
-    // An untrained model is zero: its loss is the variance of noise - data, 2.
+    // The loss of an untrained model is pi / 2; see the test below.
     assert!(loss("loss") < 1.3, "{:?}", summary.validation);
     assert!(loss("loss") < loss("loss_null"), "{:?}", summary.validation);
 
@@ -195,10 +195,11 @@ fn training_lowers_the_loss_and_resumes_bit_for_bit() {
 }
 
 #[test]
-fn the_loss_of_a_fresh_model_is_the_variance_of_its_target() {
+fn the_loss_of_a_fresh_model_is_what_its_input_leaves_open() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("data"), true);
-    for (objective, expected) in [(Objective::Flow, 2.0), (Objective::Angle, 1.0)] {
+    // The flow's target, without what follows from the input: 1 / ((1 - t)^2 + t^2), which integrates to pi / 2.
+    for (objective, expected) in [(Objective::Flow, std::f64::consts::FRAC_PI_2), (Objective::Angle, 1.0)] {
         let mut config = run_config(folder.path(), 10);
         config.model.objective = objective;
         config.times = TimeSampling::Uniform;

@@ -158,7 +158,12 @@ impl Denoiser for Dit {
         }
         let [shift, scale] = &global.last;
         let hidden = modulate(&normalise(&hidden)?, shift, scale)?;
-        Ok(self.output.forward(&hidden)?.f_transpose(1, 2)?)
+        let output = self.output.forward(&hidden)?.f_transpose(1, 2)?;
+        // The blocks need not learn what follows from the input alone (Karras et al., 2022, section 5).
+        match self.config.objective.precondition(&time.f_to_kind(Kind::Float)?)? {
+            None => Ok(output),
+            Some((skip, scale)) => Ok(output.f_mul(&scale)?.f_addcmul(&x.f_to_kind(Kind::Float)?, &skip)?),
+        }
     }
 
     fn known_form(&self) -> KnownForm {
