@@ -1,4 +1,5 @@
 //! Agreement with mir_eval, scipy and librosa; the values come from `tests/reference/eval_audio.py`.
+#![allow(clippy::unwrap_used)]
 
 use musicot_eval::chroma::{Chroma, similarity};
 use musicot_eval::core::AudioBuffer;
