@@ -8,6 +8,8 @@ mod generator;
 mod manifest;
 mod memory;
 mod plan;
+#[cfg(feature = "train")]
+pub mod prepare;
 mod progress;
 mod reference;
 mod request;

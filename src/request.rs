@@ -102,6 +102,14 @@ impl Request {
         self.references.push(reference);
         self
     }
+
+    /// Checks what can be checked without a model, as [`crate::Generator::plan`] does.
+    ///
+    /// # Errors
+    /// A length out of range, or nothing that says what the song is to be.
+    pub fn validate(&self) -> Result<()> {
+        self.brief.validate(!self.references.is_empty())
+    }
 }
 
 impl Brief {
@@ -113,7 +121,10 @@ impl Brief {
             return Err(Error::input("duration", reason));
         }
         if self.prompt.trim().is_empty() && self.tags.is_empty() && !has_reference {
-            return Err(Error::input("prompt", "expected a description, tags or a reference recording, got none"));
+            return Err(Error::input(
+                "prompt",
+                "expected a description, tags or a reference recording, got none",
+            ));
         }
         Ok(())
     }

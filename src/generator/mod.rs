@@ -16,7 +16,9 @@ use musicot_lm::MusicLm;
 use musicot_rvq::{RvqModel, VectorQuantizer};
 
 use crate::memory::Slot;
-use crate::{Brief, Bundle, Error, MemoryMode, MusicPlan, Progress, Request, Result, Seeds, Settings, Song, Stage};
+use crate::{
+    Brief, Bundle, Error, MemoryMode, MusicPlan, Progress, Request, Result, Seeds, Settings, Song, Stage,
+};
 
 /// Text or reference audio in, a song out, by way of a plan that can be read and changed.
 ///
@@ -64,11 +66,17 @@ impl Generator {
         let codec = bundle.known_stage_dir(Stage::Codec)?;
         let config = bundle.config();
         Ok(Self {
-            encoder: Slot::lazy(move || Ok(Box::new(Clap::load(&clap, device)?) as Box<dyn AudioTextEncoder>)),
-            quantizer: Slot::lazy(move || Ok(Box::new(RvqModel::load(&rvq, device)?) as Box<dyn VectorQuantizer>)),
+            encoder: Slot::lazy(
+                move || Ok(Box::new(Clap::load(&clap, device)?) as Box<dyn AudioTextEncoder>),
+            ),
+            quantizer: Slot::lazy(move || {
+                Ok(Box::new(RvqModel::load(&rvq, device)?) as Box<dyn VectorQuantizer>)
+            }),
             lm: Slot::lazy(move || Ok(Box::new(MusicLm::load(&lm, device)?))),
             denoiser: Slot::lazy(move || Ok(Box::new(Dit::load(&diffusion, device)?) as Box<dyn Denoiser>)),
-            codec: Slot::lazy(move || Ok(Box::new(SpectralCodec::load(&codec, device)?) as Box<dyn AudioCodec>)),
+            codec: Slot::lazy(move || {
+                Ok(Box::new(SpectralCodec::load(&codec, device)?) as Box<dyn AudioCodec>)
+            }),
             settings: Settings {
                 seeds: Seeds::default(),
                 policy: config.defaults.policy,
@@ -161,7 +169,12 @@ impl Generator {
     ///
     /// # Errors
     /// A plan that does not fit the models, or [`musicot_core::Error::Stopped`].
-    pub fn perform(&mut self, plan: &MusicPlan, settings: &Settings, progress: &mut dyn Progress) -> Result<Song> {
+    pub fn perform(
+        &mut self,
+        plan: &MusicPlan,
+        settings: &Settings,
+        progress: &mut dyn Progress,
+    ) -> Result<Song> {
         self.perform_timed(plan, settings, Vec::new(), progress)
     }
 

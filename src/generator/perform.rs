@@ -25,7 +25,9 @@ impl Generator {
         progress: &mut dyn Progress,
     ) -> Result<Song> {
         settings.policy.validate()?;
-        let mut timed = |step: Step, started: Instant| timings.push(Timing { step, secs: started.elapsed().as_secs_f64() });
+        let mut timed = |step: Step, started: Instant| {
+            timings.push(Timing { step, secs: started.elapsed().as_secs_f64() })
+        };
         let started = Instant::now();
         let (tokens, not_given) = self.write_tokens(plan, settings, progress)?;
         timed(Step::Tokens, started);
@@ -50,7 +52,8 @@ impl Generator {
             let conditions = conditions(lm, &plan.brief, plan.condition.as_deref());
             let not_given = lm.check_conditions(&conditions)?;
             let count = lm.config().tokens_for(plan.brief.duration_secs)?;
-            let song = AudioSong { conditions, number: 0, plan: Some(Plan::new(plan.codes.clone(), lm.vocab())?) };
+            let song =
+                AudioSong { conditions, number: 0, plan: Some(Plan::new(plan.codes.clone(), lm.vocab())?) };
             let length = AudioLength::exact(count);
             let asked = AudioRequest { songs: vec![song], length, seed: settings.seeds.tokens };
             let mut tokens = Vec::with_capacity(count);
@@ -100,12 +103,17 @@ impl Generator {
             let mut pieces = Vec::new();
             for start in (0..frames).step_by(DECODE_PIECE as usize) {
                 report(progress, Step::Waveform, start as usize, frames as usize)?;
-                pieces.push(session.push(&latents.f_narrow(2, start, DECODE_PIECE.min(frames - start))?)?);
+                pieces.push(session.push(&latents.f_narrow(
+                    2,
+                    start,
+                    DECODE_PIECE.min(frames - start),
+                )?)?);
             }
             pieces.push(session.finish()?);
             report(progress, Step::Waveform, frames as usize, frames as usize)?;
             let samples = tensor::to_array(&Tensor::f_cat(&pieces, -1)?.f_squeeze_dim(0)?)?;
-            let samples = samples.into_dimensionality().map_err(|e| Error::input("codec output", e.to_string()))?;
+            let samples =
+                samples.into_dimensionality().map_err(|e| Error::input("codec output", e.to_string()))?;
             Ok(AudioBuffer::new(samples, codec.sample_rate_hz())?)
         })
     }

@@ -31,7 +31,7 @@ impl Generator {
         request: &Request,
         progress: &mut dyn Progress,
     ) -> Result<(MusicPlan, Vec<Timing>)> {
-        request.brief.validate(!request.references.is_empty())?;
+        request.validate()?;
         let shape = self.lm.with(self.memory, |lm| {
             let config = lm.config();
             let windows = config.windows_for(config.tokens_for(request.brief.duration_secs)?);
@@ -45,7 +45,8 @@ impl Generator {
         let codes = self.think(request, &shape, &heard, progress)?;
         let embeddings = self.decode_thoughts(&codes)?;
         timings.push(Timing { step: Step::Plan, secs: started.elapsed().as_secs_f64() });
-        let fixed = Array2::from_shape_fn(codes.dim(), |(window, level)| heard.fixed.get(window, level).is_some());
+        let fixed =
+            Array2::from_shape_fn(codes.dim(), |(window, level)| heard.fixed.get(window, level).is_some());
         let plan = MusicPlan {
             brief: request.brief.clone(),
             codes,
@@ -82,23 +83,33 @@ impl Generator {
     }
 
     /// Fixes the codes of a reference; returns the mean of its thoughts.
-    fn fix_reference(&mut self, reference: &Reference, shape: &Shape, fixed: &mut FixedThoughts) -> Result<Vec<f32>> {
+    fn fix_reference(
+        &mut self,
+        reference: &Reference,
+        shape: &Shape,
+        fixed: &mut FixedThoughts,
+    ) -> Result<Vec<f32>> {
         let room = shape.windows.saturating_sub(reference.at_window);
         if room == 0 {
-            let reason = format!("starts at window {}, but the plan has {}", reference.at_window, shape.windows);
+            let reason =
+                format!("starts at window {}, but the plan has {}", reference.at_window, shape.windows);
             return Err(Error::input("reference", reason));
         }
         let levels = reference.levels.unwrap_or(shape.levels);
         if levels == 0 || levels > shape.levels {
-            return Err(Error::input("reference levels", format!("expected 1 to {}, got {levels}", shape.levels)));
+            return Err(Error::input(
+                "reference levels",
+                format!("expected 1 to {}, got {levels}", shape.levels),
+            ));
         }
-        let embedded = self.encoder.with(self.memory, |clap| {
-            no_grad(|| embed_recording(clap, &reference.recording, room))
-        })?;
+        let embedded = self
+            .encoder
+            .with(self.memory, |clap| no_grad(|| embed_recording(clap, &reference.recording, room)))?;
         let codes = self.quantizer.with(self.memory, |rvq| Ok(rvq.encode(&embedded)?))?;
         let codes = tensor::to_ids(&codes)?;
         for (window, codes) in codes.chunks(shape.levels).enumerate() {
-            let codes: Vec<ThoughtCode> = codes[..levels].iter().map(|code| ThoughtCode(*code as u32)).collect();
+            let codes: Vec<ThoughtCode> =
+                codes[..levels].iter().map(|code| ThoughtCode(*code as u32)).collect();
             fixed.fix_window(reference.at_window + window, &codes);
         }
         Ok(tensor::to_vec(&embedded.f_mean_dim([0].as_slice(), false, Kind::Float)?)?)

@@ -15,7 +15,7 @@ pub use encode::{EncodeReport, Encoders, encode_corpus};
 pub type PieceProgress<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
 /// Reports a piece, and turns a wish to stop into an error.
-fn tell(progress: &mut PieceProgress<'_>, done: usize, total: usize) -> crate::Result<()> {
+pub(crate) fn tell(progress: &mut PieceProgress<'_>, done: usize, total: usize) -> crate::Result<()> {
     match progress(done, total) {
         true => Ok(()),
         false => Err(crate::Error::Core(musicot_core::Error::Stopped)),
