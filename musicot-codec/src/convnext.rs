@@ -1,8 +1,8 @@
 //! ConvNeXt blocks in one dimension (Liu et al., 2022; as in the Vocos backbone): everything at frame rate, no upsampling.
 
 use musicot_core::nn::{Conv1d, Conv1dConfig, LayerNorm, Linear};
-use musicot_core::{Init, Result, Scope};
 use musicot_core::tch::Tensor;
+use musicot_core::{Init, Result, Scope};
 
 /// Frames that a block's depthwise convolution spans.
 const KERNEL: i64 = 7;

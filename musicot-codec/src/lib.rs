@@ -1,4 +1,4 @@
-//! Audio codec, semantic tokeniser and audio files.
+//! Audio codec, semantic tokeniser and audio files over libtorch.
 
 pub mod audio_file;
 mod codec;
@@ -10,8 +10,8 @@ mod spectral;
 mod tokenizer;
 
 pub use audio_file::{
-    AudioInfo, AudioReader, Channels, DecodeReport, Tolerance, WavFormat, WavOptions, WavReport, WavWriter, read_audio,
-    write_wav,
+    AudioInfo, AudioReader, Channels, DecodeReport, Tolerance, WavFormat, WavOptions, WavReport, WavWriter,
+    read_audio, write_wav,
 };
 pub use codec::{AudioCodec, DecodeSession};
 pub use error::{Error, Result};

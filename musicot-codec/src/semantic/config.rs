@@ -86,7 +86,10 @@ impl NoteTokenizerConfig {
         }
         for (field, frames) in [("pitch_frames", self.pitch_frames), ("rhythm_frames", self.rhythm_frames)] {
             if self.hop % frames != 0 {
-                return Err(Error::config(field, format!("expected a divisor of hop = {}, got {frames}", self.hop)));
+                return Err(Error::config(
+                    field,
+                    format!("expected a divisor of hop = {}, got {frames}", self.hop),
+                ));
             }
         }
         Ok(())
@@ -98,10 +101,22 @@ impl NoteTokenizerConfig {
     }
 
     pub(crate) fn encoder(&self) -> Sizes {
-        Sizes { inputs: self.features(), outputs: self.code_dim, dim: self.dim, hidden: self.hidden, blocks: self.blocks }
+        Sizes {
+            inputs: self.features(),
+            outputs: self.code_dim,
+            dim: self.dim,
+            hidden: self.hidden,
+            blocks: self.blocks,
+        }
     }
 
     pub(crate) fn decoder(&self) -> Sizes {
-        Sizes { inputs: self.code_dim, outputs: self.features(), dim: self.dim, hidden: self.hidden, blocks: self.blocks }
+        Sizes {
+            inputs: self.code_dim,
+            outputs: self.features(),
+            dim: self.dim,
+            hidden: self.hidden,
+            blocks: self.blocks,
+        }
     }
 }

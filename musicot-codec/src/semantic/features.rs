@@ -34,7 +34,8 @@ impl NoteFeatures {
     pub fn new(config: &NoteTokenizerConfig, device: Device) -> Result<Self> {
         config.validate()?;
         let c = config;
-        let pitch_bank = log_frequency_bank(c.sample_rate_hz, c.pitch_window as usize, LOWEST_HZ, 12, c.semitones)?;
+        let pitch_bank =
+            log_frequency_bank(c.sample_rate_hz, c.pitch_window as usize, LOWEST_HZ, 12, c.semitones)?;
         let mel = MelBank::new(&MelConfig {
             sample_rate_hz: c.sample_rate_hz,
             n_fft: c.rhythm_window as usize,

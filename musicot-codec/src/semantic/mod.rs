@@ -10,8 +10,8 @@ mod model;
 
 pub use config::NoteTokenizerConfig;
 pub use features::NoteFeatures;
-pub use model::NoteTokenizer;
 #[cfg(feature = "train")]
 pub(crate) use features::to_linear;
 #[cfg(feature = "train")]
 pub(crate) use model::LEARNER;
+pub use model::NoteTokenizer;

@@ -66,6 +66,7 @@ impl NoteTokenizer {
             levels: 1,
             codebook_size: config.vocabulary_size as usize,
             metric: Metric::Cosine,
+            ..RvqConfig::default()
         };
         let encoder = ConvNeXt::new(&store.root().sub("encoder"), config.encoder())?;
         let quantizer = ResidualVq::new(&store.root().sub("quantizer"), &rvq)?;

@@ -85,15 +85,24 @@ impl SpectralCodecConfig {
                 return Err(Error::config(field, format!("expected 1..={}, got {value}", 1 << 20)));
             }
         }
-        if self.n_fft % 2 != 0 || self.fine_bins > self.n_fft / 2 || (self.n_fft / 2 - self.fine_bins) % self.band_width != 0 {
-            let reason = format!("expected n_fft / 2 = fine_bins + a multiple of band_width, got n_fft {}", self.n_fft);
+        if self.n_fft % 2 != 0
+            || self.fine_bins > self.n_fft / 2
+            || (self.n_fft / 2 - self.fine_bins) % self.band_width != 0
+        {
+            let reason = format!(
+                "expected n_fft / 2 = fine_bins + a multiple of band_width, got n_fft {}",
+                self.n_fft
+            );
             return Err(Error::config("fine_bins", reason));
         }
         if !(self.floor > 0.0 && self.floor < 1.0) {
             return Err(Error::config("floor", format!("expected 0 < floor < 1, got {}", self.floor)));
         }
         if !(self.latent_noise >= 0.0 && self.latent_noise.is_finite()) {
-            return Err(Error::config("latent_noise", format!("expected at least 0, got {}", self.latent_noise)));
+            return Err(Error::config(
+                "latent_noise",
+                format!("expected at least 0, got {}", self.latent_noise),
+            ));
         }
         Ok(())
     }

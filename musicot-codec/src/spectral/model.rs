@@ -4,8 +4,8 @@ use std::path::Path;
 
 use musicot_core::files::{read_json, write_json};
 use musicot_core::shape::{ANY, expect, expect_finite};
-use musicot_core::{ParamStore, Storage};
 use musicot_core::tch::{self, Device, Kind, Tensor};
+use musicot_core::{ParamStore, Storage};
 
 use super::session::Session;
 use super::{Magnitudes, SpectralCodecConfig};
@@ -138,7 +138,10 @@ impl AudioCodec for SpectralCodec {
 
     fn decode_session(&self, batch: i64) -> Result<Box<dyn DecodeSession + '_>> {
         if batch <= 0 {
-            return Err(Error::Core(musicot_core::Error::input("batch", format!("expected at least 1, got {batch}"))));
+            return Err(Error::Core(musicot_core::Error::input(
+                "batch",
+                format!("expected at least 1, got {batch}"),
+            )));
         }
         Ok(Box::new(Session::new(self, batch)))
     }

@@ -35,7 +35,15 @@ pub(super) struct BlockSynthesis<'a> {
 
 impl<'a> BlockSynthesis<'a> {
     pub fn new(transform: &'a Magnitudes, rounds: usize) -> Self {
-        Self { transform, rounds, pending: None, estimated: None, fixed: None, fixed_frames: 0, emitted_hops: 0 }
+        Self {
+            transform,
+            rounds,
+            pending: None,
+            estimated: None,
+            fixed: None,
+            fixed_frames: 0,
+            emitted_hops: 0,
+        }
     }
 
     /// Frames on each side that overlap a hop.

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use musicot_core::train::{
-    Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit,
-};
 use musicot_core::tch::{Device, Kind, Tensor};
+use musicot_core::train::{Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit};
 use musicot_core::{ParamStore, Storage, dsp, tensor};
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +67,8 @@ pub fn train_codec(
     device: Device,
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
-    let json = serde_json::to_value(config).map_err(|e| Error::Core(musicot_core::Error::config("config", e.to_string())))?;
+    let json = serde_json::to_value(config)
+        .map_err(|e| Error::Core(musicot_core::Error::config("config", e.to_string())))?;
     let run = RunDir::open(run_dir, &json)?;
     let mut task = CodecTask::new(config, device)?;
     let summary = fit(&mut task, &config.train, &run, observer)?;
@@ -101,7 +100,10 @@ struct CodecTask {
 impl CodecTask {
     fn new(config: &CodecTrainConfig, device: Device) -> Result<Self> {
         if config.batch == 0 || config.crop_latents <= 0 {
-            return Err(Error::Core(musicot_core::Error::config("batch", "batch and crop_latents must be positive")));
+            return Err(Error::Core(musicot_core::Error::config(
+                "batch",
+                "batch and crop_latents must be positive",
+            )));
         }
         let m = &config.model;
         let codec = SpectralCodec::new(m, device, config.train.seed)?;
@@ -125,13 +127,21 @@ impl CodecTask {
             None => latents.shallow_clone(),
         };
         let output = self.codec.to_magnitudes(&noisy)?;
-        let (wanted, got) = (self.codec.magnitudes().to_linear(&target)?, self.codec.magnitudes().to_linear(&output)?);
+        let (wanted, got) =
+            (self.codec.magnitudes().to_linear(&target)?, self.codec.magnitudes().to_linear(&output)?);
         let residual = got.f_sub(&wanted)?.f_square()?.f_sum(Kind::Float)?;
         Ok(Losses {
             log: output.f_sub(&target)?.f_abs()?.f_mean(Kind::Float)?,
-            semitone: self.in_semitones(&got)?.f_sub(&self.in_semitones(&wanted)?)?.f_abs()?.f_mean(Kind::Float)?,
+            semitone: self
+                .in_semitones(&got)?
+                .f_sub(&self.in_semitones(&wanted)?)?
+                .f_abs()?
+                .f_mean(Kind::Float)?,
             flux: changes(&output)?.f_sub(&changes(&target)?)?.f_abs()?.f_mean(Kind::Float)?,
-            convergence: residual.f_div(&wanted.f_square()?.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?.f_add_scalar(1e-9)?.f_sqrt()?,
+            convergence: residual
+                .f_div(&wanted.f_square()?.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?
+                .f_add_scalar(1e-9)?
+                .f_sqrt()?,
             latent: latents.f_square()?.f_mean(Kind::Float)?,
         })
     }
@@ -149,7 +159,8 @@ impl CodecTask {
 fn changes(normalised: &Tensor) -> Result<Tensor> {
     let (batch, bands, frames) = normalised.size3()?;
     let broad = bands / FLUX_BAND;
-    let grouped = normalised.f_narrow(1, 0, broad * FLUX_BAND)?.f_reshape([batch, broad, FLUX_BAND, frames])?;
+    let grouped =
+        normalised.f_narrow(1, 0, broad * FLUX_BAND)?.f_reshape([batch, broad, FLUX_BAND, frames])?;
     Ok(grouped.f_mean_dim([2].as_slice(), false, None)?.f_diff::<Tensor>(1, 2, None, None)?)
 }
 

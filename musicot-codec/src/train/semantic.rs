@@ -104,7 +104,10 @@ struct Losses {
 impl NoteTask {
     fn new(config: &NoteTokenizerTrainConfig, device: Device) -> Result<Self> {
         if config.batch == 0 || config.crop_tokens <= 0 {
-            return Err(Error::Core(musicot_core::Error::config("batch", "batch and crop_tokens must be positive")));
+            return Err(Error::Core(musicot_core::Error::config(
+                "batch",
+                "batch and crop_tokens must be positive",
+            )));
         }
         let tokenizer = NoteTokenizer::new(&config.model, device, config.train.seed)?;
         let scope = tokenizer.params().root().sub(LEARNER);
@@ -145,18 +148,27 @@ impl NoteTask {
             let (wanted, got) = (wanted.f_narrow(1, start, count)?, got.f_narrow(1, start, count)?);
             Ok(got.f_sub(&wanted)?.f_abs()?.f_mean(Kind::Float)?)
         };
-        Ok(Losses { pitch: part(0, pitch)?, rhythm: part(pitch, rest)?, chroma: self.chroma_loss(wanted, got)? })
+        Ok(Losses {
+            pitch: part(0, pitch)?,
+            rhythm: part(pitch, rest)?,
+            chroma: self.chroma_loss(wanted, got)?,
+        })
     }
 
     /// `1 - cosine` of the chroma of both, averaged over frames and weighted by how loud the wanted frame is.
     fn chroma_loss(&self, wanted: &Tensor, got: &Tensor) -> Result<Tensor> {
         let (wanted, got) = (self.chroma(wanted)?, self.chroma(got)?);
-        let norm = |x: &Tensor| -> Result<Tensor> { Ok(x.f_square()?.f_sum_dim_intlist([-1].as_slice(), false, None)?.f_add_scalar(1e-6)?.f_sqrt()?) };
+        let norm = |x: &Tensor| -> Result<Tensor> {
+            Ok(x.f_square()?.f_sum_dim_intlist([-1].as_slice(), false, None)?.f_add_scalar(1e-6)?.f_sqrt()?)
+        };
         let (wanted_norm, got_norm) = (norm(&wanted)?, norm(&got)?);
         let dot = wanted.f_mul(&got)?.f_sum_dim_intlist([-1].as_slice(), false, None)?;
         let distance = dot.f_div(&wanted_norm.f_mul(&got_norm)?)?.f_neg()?.f_add_scalar(1.0)?;
         let weight = wanted_norm.f_sqrt()?;
-        Ok(distance.f_mul(&weight)?.f_sum(Kind::Float)?.f_div(&weight.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?)
+        Ok(distance
+            .f_mul(&weight)?
+            .f_sum(Kind::Float)?
+            .f_div(&weight.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?)
     }
 
     /// Magnitudes folded into octaves `[batch, tokens, pitch frames, 12]`.
@@ -166,7 +178,8 @@ impl NoteTask {
         let (batch, _, tokens) = features.size3()?;
         let pitch = features.f_narrow(1, 0, self.tokenizer.features().pitch_features())?;
         let split = pitch.f_reshape([batch, c.pitch_frames, c.semitones as i64, tokens])?;
-        let split = split.f_narrow(2, 0, octaves * 12)?.f_reshape([batch, c.pitch_frames, octaves, 12, tokens])?;
+        let split =
+            split.f_narrow(2, 0, octaves * 12)?.f_reshape([batch, c.pitch_frames, octaves, 12, tokens])?;
         let linear = crate::semantic::to_linear(&split)?;
         Ok(linear.f_sum_dim_intlist([2].as_slice(), false, None)?.f_permute([0, 3, 1, 2])?)
     }
@@ -216,11 +229,15 @@ impl Task for NoteTask {
             let samples = samples.f_to_device(self.tokenizer.params().device())?;
             let wanted = self.tokenizer.features().analyse(&samples)?;
             let tokens = crate::SemanticTokenizer::tokenize(&self.tokenizer, &samples)?;
-            let distinct = musicot_core::tensor::to_ids(&tokens)?.into_iter().collect::<std::collections::BTreeSet<_>>().len();
+            let distinct = musicot_core::tensor::to_ids(&tokens)?
+                .into_iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len();
             Ok((self.losses(&wanted, &self.tokenizer.describe(&tokens)?)?.named()?, distinct))
         })();
         let (named, distinct) = outcome.map_err(into_core)?;
-        let mut figures: Vec<(String, f64)> = named.into_iter().map(|(name, v)| (name.to_owned(), v)).collect();
+        let mut figures: Vec<(String, f64)> =
+            named.into_iter().map(|(name, v)| (name.to_owned(), v)).collect();
         figures.push(("distinct_tokens".to_owned(), distinct as f64));
         Ok(figures)
     }
@@ -228,7 +245,8 @@ impl Task for NoteTask {
 
 /// Vectors of unit length along the last axis, as the cosine codebook gives them.
 fn unit(vectors: &Tensor) -> Result<Tensor> {
-    let norm = vectors.f_square()?.f_sum_dim_intlist([-1].as_slice(), true, None)?.f_add_scalar(1e-12)?.f_sqrt()?;
+    let norm =
+        vectors.f_square()?.f_sum_dim_intlist([-1].as_slice(), true, None)?.f_add_scalar(1e-12)?.f_sqrt()?;
     Ok(vectors.f_div(&norm)?)
 }
 
