@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sample_own_lm: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

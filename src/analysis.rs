@@ -31,8 +31,11 @@ impl Curves {
     fn chart(&self, title: &str) -> musicot_core::plot::LineChart {
         use musicot_core::plot::{LineChart, Series};
         let curve = |(phrase, values): (&String, ndarray::ArrayView1<'_, f64>)| {
-            let mut points: Vec<(f64, f64)> =
-                values.iter().enumerate().map(|(window, value)| (window as f64 * self.window_secs, *value)).collect();
+            let mut points: Vec<(f64, f64)> = values
+                .iter()
+                .enumerate()
+                .map(|(window, value)| (window as f64 * self.window_secs, *value))
+                .collect();
             // The last window lasts, too.
             points.extend(values.last().map(|value| (values.len() as f64 * self.window_secs, *value)));
             Series { name: phrase.clone(), points, step: true }

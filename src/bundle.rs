@@ -34,7 +34,8 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order of the pipeline.
-    pub const ALL: [Self; 6] = [Self::Clap, Self::Rvq, Self::Lm, Self::Diffusion, Self::Codec, Self::Semantic];
+    pub const ALL: [Self; 6] =
+        [Self::Clap, Self::Rvq, Self::Lm, Self::Diffusion, Self::Codec, Self::Semantic];
 
     /// The name in `bundle.json`, and the usual name of its directory.
     pub fn name(self) -> &'static str {
@@ -205,7 +206,11 @@ impl Bundle {
         for (stage, entry) in &c.stages {
             let mut parts = Path::new(&entry.directory).components();
             if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                return Err(self.wrong(format!("stage `{}`: `{}` is not a plain directory name", stage.name(), entry.directory)));
+                return Err(self.wrong(format!(
+                    "stage `{}`: `{}` is not a plain directory name",
+                    stage.name(),
+                    entry.directory
+                )));
             }
             self.check_stage(*stage, entry)?;
         }
@@ -218,7 +223,10 @@ impl Bundle {
             match found.get(file) {
                 None => return Err(self.wrong(format!("stage `{}` lacks {file}", stage.name()))),
                 Some(actual) if actual != expected => {
-                    return Err(self.wrong(format!("stage `{}`: {file} is not the file that was sealed (SHA-256 differs)", stage.name())));
+                    return Err(self.wrong(format!(
+                        "stage `{}`: {file} is not the file that was sealed (SHA-256 differs)",
+                        stage.name()
+                    )));
                 }
                 Some(_) => {}
             }

@@ -34,7 +34,12 @@ impl<T: ?Sized> Slot<T> {
         let stage = match (self.loaded.take(), &self.load) {
             (Some(stage), _) => stage,
             (None, Some(load)) => load()?,
-            (None, None) => return Err(crate::Error::input("generator", "has a stage that is neither loaded nor loadable")),
+            (None, None) => {
+                return Err(crate::Error::input(
+                    "generator",
+                    "has a stage that is neither loaded nor loadable",
+                ));
+            }
         };
         let outcome = work(&stage);
         if mode == MemoryMode::KeepAll || self.load.is_none() {

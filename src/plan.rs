@@ -77,17 +77,24 @@ impl MusicPlan {
             return Err(wrong(format!("expected plan format {PLAN_FORMAT}, got {}", file.format)));
         }
         if !(file.window_secs.is_finite() && file.window_secs > 0.0) {
-            return Err(wrong(format!("`window_secs`: expected a positive number, got {}", file.window_secs)));
+            return Err(wrong(format!(
+                "`window_secs`: expected a positive number, got {}",
+                file.window_secs
+            )));
         }
         let plan = Self {
             codes: table(file.codes).ok_or_else(|| wrong("`codes` is not a table".to_owned()))?,
             fixed: table(file.fixed).ok_or_else(|| wrong("`fixed` is not a table".to_owned()))?,
-            embeddings: table(file.embeddings).ok_or_else(|| wrong("`embeddings` is not a table".to_owned()))?,
+            embeddings: table(file.embeddings)
+                .ok_or_else(|| wrong("`embeddings` is not a table".to_owned()))?,
             brief: file.brief,
             condition: file.condition,
             window_secs: file.window_secs,
         };
-        if plan.codes.dim() != plan.fixed.dim() || plan.codes.nrows() != plan.embeddings.nrows() || plan.codes.is_empty() {
+        if plan.codes.dim() != plan.fixed.dim()
+            || plan.codes.nrows() != plan.embeddings.nrows()
+            || plan.codes.is_empty()
+        {
             return Err(wrong("`codes`, `fixed` and `embeddings` do not have the same windows".to_owned()));
         }
         Ok(plan)

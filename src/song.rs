@@ -26,7 +26,11 @@ impl Song {
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
         std::fs::create_dir_all(dir).map_err(musicot_core::Error::io(dir))?;
-        write_wav(dir.join("song.wav"), &self.audio, WavOptions { format: WavFormat::Int24, ..WavOptions::default() })?;
+        write_wav(
+            dir.join("song.wav"),
+            &self.audio,
+            WavOptions { format: WavFormat::Int24, ..WavOptions::default() },
+        )?;
         self.plan.save(dir.join("plan.json"))?;
         self.manifest.save(dir.join("manifest.json"))
     }

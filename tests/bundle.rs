@@ -67,7 +67,8 @@ fn missing_extra_and_misshaped_tensors_are_named() {
         let config = Bundle::open(&dir).unwrap().config().clone();
         let weights = dir.join("diffusion/model.safetensors");
         let stored = Checkpoint::open(&weights).unwrap();
-        let mut named: Vec<_> = stored.names().into_iter().map(|n| (n.clone(), stored.tensor(&n).unwrap())).collect();
+        let mut named: Vec<_> =
+            stored.names().into_iter().map(|n| (n.clone(), stored.tensor(&n).unwrap())).collect();
         named.sort_by(|a, b| b.1.dim().cmp(&a.1.dim()));
         change(&mut named);
         drop(stored);

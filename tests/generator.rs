@@ -3,7 +3,9 @@
 mod common;
 
 use musicot::core::{AudioBuffer, Error as CoreError, tch};
-use musicot::{Error, ErrorKind, Event, Generator, Manifest, MemoryMode, MusicPlan, Quiet, Reference, Seeds, Step};
+use musicot::{
+    Error, ErrorKind, Event, Generator, Manifest, MemoryMode, MusicPlan, Quiet, Reference, Seeds, Step,
+};
 use ndarray::Array2;
 
 fn generator(root: &std::path::Path) -> Generator {

@@ -31,12 +31,16 @@ pub fn embed_corpus(
     }
     let hop = (hop_secs * f64::from(encoder.sample_rate_hz())).round();
     if !(hop >= 1.0 && hop <= encoder.window_samples() as f64) {
-        return Err(Error::input("hop", format!("expected more than 0 s and at most a window, got {hop_secs} s")));
+        return Err(Error::input(
+            "hop",
+            format!("expected more than 0 s and at most a window, got {hop_secs} s"),
+        ));
     }
     let total = dataset.records().len();
     let mut vectors = Vec::with_capacity(total);
     for (index, record) in dataset.records().iter().enumerate() {
-        let audio = resample(&read_audio(dataset.resolve(&record.audio))?.to_mono(), encoder.sample_rate_hz())?;
+        let audio =
+            resample(&read_audio(dataset.resolve(&record.audio))?.to_mono(), encoder.sample_rate_hz())?;
         vectors.push(no_grad(|| encoder.embed_windows(&audio, hop as usize))?);
         tell(progress, index + 1, total)?;
     }

@@ -112,7 +112,12 @@ fn infos(encoders: &Encoders<'_>) -> Result<(TokenInfo, DatasetInfo)> {
     Ok((tokens, latents))
 }
 
-fn encode(audio: &AudioBuffer, record: &Record, encoders: &Encoders<'_>, window_tokens: usize) -> Result<Encoded> {
+fn encode(
+    audio: &AudioBuffer,
+    record: &Record,
+    encoders: &Encoders<'_>,
+    window_tokens: usize,
+) -> Result<Encoded> {
     let Encoders { clap, rvq, semantic, codec } = encoders;
     let at_codec = resample(audio, codec.sample_rate_hz())?;
     let samples = tensor::from_array(at_codec.samples().view(), musicot_core::tch::Device::Cpu)?;
@@ -133,7 +138,8 @@ fn encode(audio: &AudioBuffer, record: &Record, encoders: &Encoders<'_>, window_
         tokens,
         thoughts: unit(&rvq.decode(&codes)?)?,
         codes: matrix(tensor::to_ids(&codes)?, rvq.levels())?,
-        audio_clap: unit(&embedded.f_mean_dim([0].as_slice(), false, None)?).and_then(|v| Ok(tensor::to_vec(&v)?.into()))?,
+        audio_clap: unit(&embedded.f_mean_dim([0].as_slice(), false, None)?)
+            .and_then(|v| Ok(tensor::to_vec(&v)?.into()))?,
         text_clap: matrix(tensor::to_vec(&text_clap)?, clap.dim())?,
         latents,
     })
@@ -172,6 +178,7 @@ fn matrix<T>(values: Vec<T>, columns: usize) -> Result<Array2<T>> {
 
 /// Vectors of unit length along the last axis.
 fn unit(vectors: &Tensor) -> Result<Tensor> {
-    let norm = vectors.f_square()?.f_sum_dim_intlist([-1].as_slice(), true, None)?.f_sqrt()?.f_clamp_min(1e-6)?;
+    let norm =
+        vectors.f_square()?.f_sum_dim_intlist([-1].as_slice(), true, None)?.f_sqrt()?.f_clamp_min(1e-6)?;
     Ok(vectors.f_div(&norm)?)
 }

@@ -25,12 +25,23 @@ pub fn tiny_bundle(root: &Path) -> PathBuf {
     let dir = root.join("tiny");
     let at = |stage: Stage| dir.join(stage.name());
     clap().save(at(Stage::Clap), Storage::Native).unwrap();
-    let rvq = RvqConfig { dim: CLAP_DIM as usize, levels: LEVELS, codebook_size: CODES, ..RvqConfig::default() };
+    let rvq =
+        RvqConfig { dim: CLAP_DIM as usize, levels: LEVELS, codebook_size: CODES, ..RvqConfig::default() };
     RvqModel::new(&rvq, Device::Cpu, 2).unwrap().save(at(Stage::Rvq), Storage::Native).unwrap();
     MusicLm::new(lm_config(), Device::Cpu, 3).unwrap().save(at(Stage::Lm), Storage::Native).unwrap();
     Dit::new(dit_config(), Device::Cpu, 4).unwrap().save(at(Stage::Diffusion), Storage::Native).unwrap();
-    SpectralCodec::new(&codec_config(), Device::Cpu, 5).unwrap().save(at(Stage::Codec), Storage::Native).unwrap();
-    let notes = NoteTokenizerConfig { dim: 16, hidden: 16, blocks: 1, code_dim: 4, vocabulary_size: TOKENS, ..Default::default() };
+    SpectralCodec::new(&codec_config(), Device::Cpu, 5)
+        .unwrap()
+        .save(at(Stage::Codec), Storage::Native)
+        .unwrap();
+    let notes = NoteTokenizerConfig {
+        dim: 16,
+        hidden: 16,
+        blocks: 1,
+        code_dim: 4,
+        vocabulary_size: TOKENS,
+        ..Default::default()
+    };
     NoteTokenizer::new(&notes, Device::Cpu, 6).unwrap().save(at(Stage::Semantic), Storage::Native).unwrap();
     Bundle::seal(&dir, bundle_config()).unwrap();
     dir

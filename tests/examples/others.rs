@@ -1,0 +1,169 @@
+//! The other examples.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use musicot::codec::read_audio;
+use musicot::{MusicPlan, tch};
+
+use super::common::tiny_bundle;
+use super::inputs::{tone, write};
+use super::program::{bad, good, names, with_bundle};
+
+const EXAMPLES: [&str; 9] = [
+    "generate",
+    "reference",
+    "analyze",
+    "embed",
+    "quantize",
+    "codec_roundtrip",
+    "custom_stage",
+    "sample_own_lm",
+    EVERY_BUILD,
+];
+
+/// Examples that every build has; `train` and `prepare` need a feature.
+#[cfg(feature = "train")]
+const EVERY_BUILD: &str = "train";
+#[cfg(not(feature = "train"))]
+const EVERY_BUILD: &str = "generate";
+
+/// A bundle and a recording of 12 s.
+fn inputs(root: &Path) -> (PathBuf, String) {
+    tch::set_num_threads(1);
+    let recording = root.join("tone.wav");
+    write(&recording, &tone(12.0, 16_000));
+    (tiny_bundle(root), recording.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn help_shows_sample_commands_and_unknown_flags_are_refused() {
+    for name in EXAMPLES {
+        let ran = good(name, &["--help"]);
+        assert!(ran.out.contains("Usage: ") && ran.out.matches(name).count() >= 1, "{name}: {}", ran.out);
+        bad(name, &["--no-such-flag"], &["--no-such-flag"]);
+    }
+    for name in EXAMPLES.into_iter().filter(|name| *name != "sample_own_lm") {
+        let shown = good(name, &["--help"])
+            .out
+            .lines()
+            .filter(|line| line.starts_with(&format!("  {name} ")))
+            .count();
+        assert!(shown >= 2, "{name}: expected two sample commands, got {shown}");
+    }
+}
+
+#[test]
+fn a_recording_gives_its_style() {
+    let root = tempfile::tempdir().unwrap();
+    let ((bundle, recording), out) = (inputs(root.path()), root.path().join("out"));
+    let args =
+        [&recording, "--seconds", "20", "--levels", "2", "--at-window", "1", "--out", out.to_str().unwrap()];
+    let ran = good("reference", &with_bundle(&bundle, &args));
+    let plan = MusicPlan::load(out.join("plan.json")).unwrap();
+    assert_eq!(plan.fixed.iter().filter(|fixed| **fixed).count(), 2);
+    assert!(plan.fixed[[1, 0]] && plan.fixed[[1, 1]]);
+    assert!(ran.out.contains("1 of 2 windows"), "{}", ran.out);
+    let files =
+        ["manifest.json", "plan.json", "plan.png", "plan.svg", "recording.png", "recording.svg", "song.wav"];
+    assert_eq!(names(&out), files);
+}
+
+#[test]
+fn plans_and_recordings_are_asked_about_phrases() {
+    let root = tempfile::tempdir().unwrap();
+    let ((bundle, recording), out) = (inputs(root.path()), root.path().join("out"));
+    let song = root.path().join("song");
+    let args = ["--prompt", "x", "--seconds", "20", "--out", song.to_str().unwrap()];
+    good("generate", &with_bundle(&bundle, &args));
+    let plan = song.join("plan.json");
+    for (input, windows) in [(plan.to_str().unwrap(), 2), (recording.as_str(), 1)] {
+        let args = [input, "--phrases", "piano, a distant storm", "--out", out.to_str().unwrap()];
+        let ran = good("analyze", &with_bundle(&bundle, &args));
+        let row = ran.out.lines().find(|line| line.starts_with("a distant storm")).unwrap();
+        let values =
+            row.trim_start_matches("a distant storm").split_whitespace().map(|v| v.parse::<f64>().unwrap());
+        assert_eq!(values.filter(|value| value.abs() <= 1.0).count(), windows, "{}", ran.out);
+        assert_eq!(names(&out), ["curves.png", "curves.svg"]);
+    }
+}
+
+#[test]
+fn recordings_and_phrases_are_compared() {
+    let root = tempfile::tempdir().unwrap();
+    let (bundle, recording) = inputs(root.path());
+    let ran = good("embed", &with_bundle(&bundle, &[&recording, &recording, "--phrases", "piano,drums"]));
+    let rows: Vec<Vec<&str>> =
+        ran.out.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 4, "{}", ran.out);
+    // The same recording twice.
+    assert_eq!((rows[0][0], rows[0][1], rows[0][2]), ("tone.wav", "1.000", "1.000"));
+    assert_eq!(rows[2][1], rows[0][3]);
+    bad("embed", &with_bundle(&bundle, &[]), &["--phrases"]);
+}
+
+#[test]
+fn vectors_are_quantised() {
+    let root = tempfile::tempdir().unwrap();
+    let (bundle, recording) = inputs(root.path());
+    for args in [["--random", "50"].as_slice(), &[&recording]] {
+        let ran = good("quantize", &with_bundle(&bundle, args));
+        let levels = ran
+            .out
+            .lines()
+            .skip(1)
+            .take_while(|line| line.chars().next().is_some_and(|c| c.is_ascii_digit()));
+        assert_eq!(levels.count(), 3, "{}", ran.out);
+        assert!(ran.out.contains("codes of vector 0: ["), "{}", ran.out);
+    }
+    bad("quantize", &with_bundle(&bundle, &["--random", "0"]), &["--random"]);
+}
+
+#[test]
+fn a_codec_of_ones_own_and_the_bundles_are_heard() {
+    let root = tempfile::tempdir().unwrap();
+    let ((bundle, recording), out) = (inputs(root.path()), root.path().join("out/x.wav"));
+    let to = ["--out", out.to_str().unwrap()];
+    let secs = |args: &[&str], name: &str| {
+        let ran = good(name, &with_bundle(&bundle, &[args, &to].concat()));
+        (read_audio(&out).unwrap(), ran)
+    };
+    let (audio, ran) = secs(&[&recording, "--seconds", "3"], "codec_roundtrip");
+    assert_eq!(audio.duration_secs(), 3.0);
+    assert!(ran.out.contains("chroma") && ran.out.contains("onset F1"), "{}", ran.out);
+    assert!(ran.err.contains("only the first 3 s"), "{}", ran.err);
+    let (audio, _) = secs(&["--prompt", "x", "--seconds", "2"], "custom_stage");
+    assert_eq!(audio.duration_secs(), 2.0);
+    let (audio, _) = secs(&["--check", &recording], "custom_stage");
+    assert_eq!(audio.duration_secs(), 12.0);
+    // The bank's nearest band is within a semitone or two of the tone, which is loud; silence would be near 0.
+    let peak = audio.samples().iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    assert!((0.05..1.0).contains(&peak), "{peak}");
+}
+
+#[test]
+fn ones_own_language_model_is_sampled() {
+    let ran = good("sample_own_lm", &["--seed", "3", "--windows", "2", "--tokens", "5"]);
+    assert_eq!(ran.out, good("sample_own_lm", &["--seed", "3", "--windows", "2", "--tokens", "5"]).out);
+    assert_eq!(ran.out.lines().filter(|line| line.starts_with("window ")).count(), 2);
+    bad("sample_own_lm", &["--policy", "loud"], &["loud"]);
+}
+
+#[test]
+fn every_example_has_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let tested: String = ["generate.rs", "others.rs", "bad_input.rs", "prepare.rs", "train.rs"]
+        .map(|file| {
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples").join(file))
+                .unwrap()
+        })
+        .concat();
+    for name in
+        names(&folder).iter().filter_map(|name| name.strip_suffix(".rs")).filter(|name| *name != "evaluate")
+    {
+        assert!(
+            tested.contains(&format!("(\"{name}\"")) || tested.contains(&format!("\"{name}\",")),
+            "{name} is not run by any test"
+        );
+    }
+}
