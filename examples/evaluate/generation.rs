@@ -1,0 +1,129 @@
+//! What the whole pipeline makes of prompts.
+
+use musicot::codec::SemanticTokenizer;
+use musicot::core::AudioBuffer;
+use musicot::core::train::Record;
+use musicot::{Generator, Quiet, Song};
+use musicot_eval::clip::{ClipStats, share_inside};
+use musicot_eval::tokens::{SharedRun, longest_shared_run};
+
+use crate::Context;
+use crate::common::{Outcome, note};
+use crate::corpus::{audio, caption, spread, tell, tokens, training_tokens};
+use crate::report::Figure;
+use crate::variety;
+
+/// Seeds of each prompt.
+pub const SEEDS: [u64; 2] = [1, 2];
+
+/// The measures that the targets speak of.
+const JUDGED: [&str; 4] = ["flatness", "onset_rate_hz", "chroma_entropy_bits", "loudness_lufs"];
+
+/// Least share of clips inside the corpus' range (of the corpus' own clips 0.9 are).
+const LEAST_INSIDE: f64 = 0.9;
+
+/// A longer run of tokens shared with a training piece is a copy.
+const MOST_SHARED_SECS: f64 = 3.0;
+
+pub fn figures(context: &Context) -> Outcome<Vec<Figure>> {
+    let mut generator = context.stages.generator()?;
+    let records = spread(context.heldout.records(), Some(context.options.prompts));
+    let songs = songs(context, &mut generator, &records)?;
+    let mut figures = vec![
+        Figure::of("clips", songs.len() as f64),
+        Figure::of("prompts", records.len() as f64),
+        Figure::of("seconds of a clip", context.options.secs),
+    ];
+    figures.extend(or_missing("shares inside the corpus' range", likeness(context, &songs)));
+    let prompts = records.iter().map(|record| caption(record)).collect::<Outcome<Vec<_>>>()?;
+    figures
+        .extend(or_missing("distances between prompts", variety::figures(&mut generator, &songs, &prompts)));
+    figures.extend(or_missing("longest run shared with a training piece", copies(context, &records, &songs)));
+    figures.push(speed(&songs));
+    Ok(figures)
+}
+
+/// A part that fails is reported, and the clips are still measured by the others.
+fn or_missing(name: &str, measured: Outcome<Vec<Figure>>) -> Vec<Figure> {
+    measured.unwrap_or_else(|error| vec![Figure::missing(name, &error.to_string())])
+}
+
+/// Clips, prompt after prompt, the seeds of one side by side.
+fn songs(context: &Context, generator: &mut Generator, records: &[&Record]) -> Outcome<Vec<Song>> {
+    let mut songs = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        tell("generation", index, records.len(), record);
+        for seed in SEEDS {
+            let request = generator.request(caption(record)?).duration_secs(context.options.secs).seed(seed);
+            songs.push(generator.generate(&request, &mut Quiet)?);
+        }
+    }
+    Ok(songs)
+}
+
+/// Shares of clips between the 5th and 95th percentile of the held-out pieces, cut into clips of the same length.
+fn likeness(context: &Context, songs: &[Song]) -> Outcome<Vec<Figure>> {
+    let clips = songs.iter().map(|song| ClipStats::of(&song.audio)).collect::<Result<Vec<_>, _>>()?;
+    let mut reference = Vec::new();
+    for record in spread(context.heldout.records(), context.options.pieces) {
+        let rate = songs.first().map_or(48_000, |song| song.audio.sample_rate_hz());
+        let piece = audio(&context.heldout, &record.audio, rate)?;
+        for clip in cut(&piece, context.options.secs)? {
+            reference.push(ClipStats::of(&clip)?);
+        }
+    }
+    note(format_args!("generation: {} clips of held-out pieces to compare with", reference.len()));
+    let inside = share_inside(&clips, &reference)?;
+    let figure = |inside: &musicot_eval::clip::Inside| {
+        let name = format!("share with {} within {:.4} .. {:.4}", inside.measure, inside.low, inside.high);
+        let figure = Figure::of(name, inside.share);
+        if JUDGED.contains(&inside.measure) { figure.at_least(LEAST_INSIDE) } else { figure }
+    };
+    Ok(inside.iter().map(figure).collect())
+}
+
+/// Whole clips side by side; a recording shorter than one is one.
+fn cut(piece: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
+    let frames = (secs * f64::from(piece.sample_rate_hz())).round() as usize;
+    let samples: Vec<f32> = piece.samples().iter().copied().collect();
+    if samples.len() < frames {
+        return Ok(vec![piece.clone()]);
+    }
+    let clip = |samples: &[f32]| Ok(AudioBuffer::mono(samples.to_vec(), piece.sample_rate_hz())?);
+    samples.chunks_exact(frames).map(clip).collect()
+}
+
+/// The longest run of tokens that a clip shares with a piece trained on; beside it what held-out music shares by chance.
+fn copies(context: &Context, records: &[&Record], songs: &[Song]) -> Outcome<Vec<Figure>> {
+    let corpus = training_tokens(context)?;
+    let longest = |sequences: &[Vec<i64>]| -> Outcome<usize> {
+        let mut most = 0;
+        for sequence in sequences {
+            let run: Option<SharedRun> = longest_shared_run(sequence, &corpus)?;
+            most = most.max(run.map_or(0, |run| run.tokens));
+        }
+        Ok(most)
+    };
+    let made: Vec<Vec<i64>> = songs.iter().map(|song| song.manifest.tokens.clone()).collect();
+    let semantic = context.stages.semantic()?;
+    let mut held_out = Vec::new();
+    for record in records {
+        let mut own = tokens(&semantic, &audio(&context.heldout, &record.audio, semantic.sample_rate_hz())?)?;
+        own.truncate((context.options.secs * semantic.token_rate_hz()).round() as usize);
+        held_out.push(own);
+    }
+    let secs = |run: usize| run as f64 / semantic.token_rate_hz();
+    Ok(vec![
+        Figure::of("longest run of tokens shared with a training piece, seconds", secs(longest(&made)?))
+            .at_most(MOST_SHARED_SECS),
+        Figure::of("the same of as long clips of held-out pieces, seconds", secs(longest(&held_out)?)),
+    ])
+}
+
+/// Seconds of work per second of audio, the loading of the stages included.
+fn speed(songs: &[Song]) -> Figure {
+    let work: f64 = songs.iter().map(|song| song.manifest.total_secs()).sum();
+    let audio: f64 = songs.iter().map(|song| song.audio.duration_secs()).sum();
+    let threads = songs.first().map_or(0, |song| song.manifest.threads);
+    Figure::of(format!("real-time factor with {threads} threads"), work / audio).at_most(1.0)
+}

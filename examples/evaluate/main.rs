@@ -1,0 +1,78 @@
+//! The figures of a trained model on pieces held out from training: what `cargo xtask evaluate` runs.
+
+mod clap;
+mod codec;
+#[path = "../common/mod.rs"]
+mod common;
+mod compare;
+mod corpus;
+mod generation;
+mod lm;
+mod machine;
+mod options;
+mod report;
+mod stages;
+mod thoughts;
+mod tokens;
+mod variety;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use common::{Outcome, note, say};
+use musicot::core::tch::no_grad_guard;
+use musicot::core::train::Dataset;
+use options::{Options, Part};
+use report::{Figure, Report, Section};
+use stages::Stages;
+
+/// What every section works with.
+struct Context {
+    options: Options,
+    stages: Stages,
+    heldout: Dataset,
+}
+
+fn main() -> ExitCode {
+    common::exit(run)
+}
+
+fn run() -> Outcome {
+    let Some(options) = Options::read()? else { return Ok(()) };
+    common::set_threads(options.threads, 2);
+    common::writable(&options.out)?;
+    let _no_grad = no_grad_guard();
+    let stages = Stages::open(&options)?;
+    let heldout = Dataset::open(&options.heldout)?;
+    let context = Context { options, stages, heldout };
+    let mut report = Report::new(&context)?;
+    for part in &context.options.only {
+        let section = measure(&context, *part);
+        say(&section)?;
+        report.sections.push(section);
+    }
+    report.write(&context.options.out)?;
+    common::say_files(&context.options.out, &["evaluate.json", "evaluate.md"])?;
+    match report.sections.iter().all(Section::is_empty) {
+        true => Err("nothing was measured; the reasons are above".into()),
+        false => Ok(()),
+    }
+}
+
+/// A section that cannot be measured says why, and the others go on.
+fn measure(context: &Context, part: Part) -> Section {
+    note(format_args!("{}: ...", part.name()));
+    let started = Instant::now();
+    let measured = match part {
+        Part::Codec => codec::figures(context),
+        Part::Tokens => tokens::figures(context),
+        Part::Clap => clap::figures(context),
+        Part::Thoughts => thoughts::figures(context),
+        Part::Lm => lm::figures(context),
+        Part::Generation => generation::figures(context),
+    };
+    let figures = measured
+        .unwrap_or_else(|error| vec![Figure::missing("all figures of this section", &error.to_string())]);
+    let (name, about) = (part.name(), part.about());
+    Section { name, about, secs: started.elapsed().as_secs_f64(), figures }
+}

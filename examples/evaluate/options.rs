@@ -1,0 +1,184 @@
+//! The command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lexopt::ValueExt;
+use musicot::Stage;
+
+use crate::common::{self, Outcome};
+
+const HELP: &str = "\
+Measures a trained model on pieces held out from training: a table per section with the target beside each figure, and pass or
+SHORT. A figure that cannot be computed is reported as `not measured`, with the reason. Writes evaluate.json and evaluate.md.
+
+Usage: evaluate [flags]
+
+  evaluate --bundle models/mini
+  evaluate --only clap --clap runs/mini/clap/model      one trained stage, before there is a bundle
+  evaluate --only codec,lm --pieces 10
+
+Sections (all that are not left out by --only): codec, tokens, clap, thoughts, lm, generation
+
+  --bundle DIR     trained model [models/mini]
+  --codec DIR      a stage directory in the place of the bundle's; also --semantic, --clap, --rvq, --lm, --diffusion
+  --no-plan-lm DIR a language model trained for as long without plans, for `lm`
+  --heldout FILE   manifest of the held-out pieces [data/heldout/manifest.jsonl]
+  --train FILE     manifest of the pieces trained on [data/train/manifest.jsonl]
+  --encoded DIR    folder with train/tokens and heldout/tokens as `train encode` wrote them with the same stages;
+                   without it the recordings are encoded again
+  --only LIST      sections, separated by commas
+  --pieces N       at most N held-out pieces in each section, evenly spread [24 in codec and tokens, else all]
+  --prompts N      prompts of `generation`, each with 2 seeds [32]
+  --secs S         seconds of each generated clip [15]
+  --out DIR        where the report goes [out/evaluate]
+  --threads N      threads of libtorch [2, or as many as the machine has]
+";
+
+/// Pieces in the sections that decode each piece several times.
+const PIECES_DECODED: usize = 24;
+
+/// A section of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Codec,
+    Tokens,
+    Clap,
+    Thoughts,
+    Lm,
+    Generation,
+}
+
+impl Part {
+    pub const ALL: [Self; 6] =
+        [Self::Codec, Self::Tokens, Self::Clap, Self::Thoughts, Self::Lm, Self::Generation];
+
+    /// What `--only` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Codec => "codec",
+            Self::Tokens => "tokens",
+            Self::Clap => "clap",
+            Self::Thoughts => "thoughts",
+            Self::Lm => "lm",
+            Self::Generation => "generation",
+        }
+    }
+
+    /// What it measures, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Codec => {
+                "Waveform to latents and back. Chroma: 12 bins per 40 ms, mean cosine of active frames; onset F1 at 50 ms. \
+                 The Griffin-Lim baseline has the same number of values per second; the ceiling is the true magnitudes with \
+                 the codec's own phases."
+            }
+            Self::Tokens => {
+                "True semantic tokens, true thoughts (quantised) and the caption to latents by diffusion, decoded by the codec, \
+                 against the original."
+            }
+            Self::Clap => {
+                "Instrument family of a solo clip (the loudest window of each stem) by the nearest of the texts `the sound of ...`; \
+                 whether clips are told apart at all."
+            }
+            Self::Thoughts => {
+                "Embeddings of held-out windows (one every half window) after the residual quantiser."
+            }
+            Self::Lm => {
+                "Mean negative log-likelihood of audio tokens, nats per token; intervals are over pieces, differences are paired."
+            }
+            Self::Generation => {
+                "Clips from captions of held-out pieces, two seeds each, against clips of the same length cut from the held-out pieces."
+            }
+        }
+    }
+}
+
+/// The command line.
+pub struct Options {
+    pub bundle: Option<PathBuf>,
+    pub stage_dirs: BTreeMap<Stage, PathBuf>,
+    pub no_plan_lm: Option<PathBuf>,
+    pub heldout: PathBuf,
+    pub train: PathBuf,
+    pub encoded: Option<PathBuf>,
+    pub only: Vec<Part>,
+    pub pieces: Option<usize>,
+    pub prompts: usize,
+    pub secs: f64,
+    pub out: PathBuf,
+    pub threads: Option<i32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bundle: None,
+            stage_dirs: BTreeMap::new(),
+            no_plan_lm: None,
+            heldout: "data/heldout/manifest.jsonl".into(),
+            train: "data/train/manifest.jsonl".into(),
+            encoded: None,
+            only: Part::ALL.to_vec(),
+            pieces: None,
+            prompts: 32,
+            secs: 15.0,
+            out: "out/evaluate".into(),
+            threads: None,
+        }
+    }
+}
+
+impl Options {
+    /// `None` when help was asked for and given.
+    pub fn read() -> Outcome<Option<Self>> {
+        let mut options = Self::default();
+        let goes_on = common::flags(HELP, |name, args| options.take(name, args))?;
+        Ok(goes_on.then_some(options))
+    }
+
+    fn take(&mut self, name: &str, args: &mut lexopt::Parser) -> Outcome<bool> {
+        match name {
+            "bundle" => self.bundle = Some(args.value()?.into()),
+            "no-plan-lm" => self.no_plan_lm = Some(args.value()?.into()),
+            "heldout" => self.heldout = args.value()?.into(),
+            "train" => self.train = args.value()?.into(),
+            "encoded" => self.encoded = Some(args.value()?.into()),
+            "only" => self.only = parts(&common::list(args)?)?,
+            "pieces" => self.pieces = Some(common::positive(args.value()?.parse()?)? as usize),
+            "prompts" => self.prompts = common::positive(args.value()?.parse()?)? as usize,
+            "secs" => self.secs = seconds(args.value()?.parse()?)?,
+            "out" => self.out = args.value()?.into(),
+            "threads" => self.threads = Some(common::positive(args.value()?.parse()?)?),
+            _ => {
+                let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name) else {
+                    return Ok(false);
+                };
+                self.stage_dirs.insert(stage, args.value()?.into());
+            }
+        }
+        Ok(true)
+    }
+
+    /// Most pieces in a section that decodes each of them several times.
+    pub fn pieces_decoded(&self) -> usize {
+        self.pieces.unwrap_or(PIECES_DECODED)
+    }
+}
+
+fn parts(names: &[String]) -> Outcome<Vec<Part>> {
+    let known = Part::ALL.map(Part::name).join(", ");
+    let find = |name: &String| {
+        let part = Part::ALL.into_iter().find(|part| part.name() == name);
+        part.ok_or_else(|| format!("there is no section `{name}`; there are {known}").into())
+    };
+    match names.is_empty() {
+        true => Err(format!("expected sections of {known}, got none").into()),
+        false => names.iter().map(find).collect(),
+    }
+}
+
+/// Shorter clips have no plan to speak of, and hardly an onset.
+fn seconds(secs: f64) -> Outcome<f64> {
+    if (1.0..=600.0).contains(&secs) { Ok(secs) } else { Err(format!("expected 1..=600, got {secs}").into()) }
+}
