@@ -51,7 +51,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     while let Some(arg) = args.next()? {
         use lexopt::{Arg::*, ValueExt};
         match arg {
-            Long("help") | Short('h') => return Ok(print!("{HELP}")),
+            Long("help") | Short('h') => {
+                print!("{HELP}");
+                return Ok(());
+            }
             Long("seed") => seed = args.value()?.parse()?,
             Long("windows") => windows = args.value()?.parse()?,
             Long("tokens") => tokens = args.value()?.parse()?,

@@ -200,7 +200,8 @@ impl Bundle {
             return Err(self.wrong(format!("expected format {BUNDLE_FORMAT}, got {}", c.format)));
         }
         let plan_is_sane = c.plan.window_secs > 0.0 && c.plan.levels > 0 && c.plan.codebook_size > 0;
-        if !plan_is_sane || !(c.token_rate_hz > 0.0) || c.sample_rate_hz == 0 {
+        let rates_are_sane = c.token_rate_hz > 0.0 && c.sample_rate_hz > 0;
+        if !plan_is_sane || !rates_are_sane {
             return Err(self.wrong("rates and plan shape must be positive"));
         }
         for (stage, entry) in &c.stages {

@@ -18,5 +18,6 @@ pub use config::{AudioConfig, ClapConfig, FeatureConfig, Pooling, TextConfig};
 pub use encoder::AudioTextEncoder;
 pub use features::LogMel;
 pub use model::Clap;
+pub use musicot_core as core;
 pub use musicot_core::{Error, Result, tch};
 pub use text::{Cut, TextTokenizer, TextTower, Tokens};

@@ -1,4 +1,5 @@
 //! Audio codec, semantic tokeniser and audio files over libtorch.
+#![doc = include_str!("../README.md")]
 
 pub mod audio_file;
 mod codec;
@@ -15,6 +16,7 @@ pub use audio_file::{
 };
 pub use codec::{AudioCodec, DecodeSession};
 pub use error::{Error, Result};
+pub use musicot_core as core;
 pub use musicot_core::tch;
 pub use resample::{Resampler, resample};
 pub use spectral::{Magnitudes, SpectralCodec, SpectralCodecConfig};

@@ -1,4 +1,6 @@
 //! Laws of the note tokeniser on tiny random weights.
+// Helpers outside of test functions; what they expect, a test expects.
+#![allow(clippy::unwrap_used)]
 
 use musicot_codec::{NoteFeatures, NoteTokenizer, NoteTokenizerConfig, SemanticTokenizer};
 use musicot_core::tch::{self, Device, Kind, Tensor};

@@ -1,4 +1,6 @@
 //! Laws of the spectral codec on tiny random weights, and of its phases on true magnitudes.
+// Helpers outside of test functions; what they expect, a test expects.
+#![allow(clippy::unwrap_used)]
 
 use musicot_codec::{AudioCodec, SpectralCodec, SpectralCodecConfig};
 use musicot_core::tch::{self, Device, Kind, Tensor};

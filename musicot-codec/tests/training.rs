@@ -1,5 +1,7 @@
 //! Short real trainings: the loss falls, and a stopped run goes on to the very same weights.
 #![cfg(feature = "train")]
+// Helpers outside of test functions; what they expect, a test expects.
+#![allow(clippy::unwrap_used)]
 
 use std::f32::consts::TAU;
 use std::fs;

@@ -186,7 +186,7 @@ impl Generator {
 /// Values of a unit-length copy of a vector.
 fn unit(values: Vec<f32>) -> Result<Vec<f32>> {
     let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-    if !(norm > 1e-6) {
+    if norm.is_nan() || norm <= 1e-6 {
         return Err(Error::input("embedding", "has no direction"));
     }
     Ok(values.into_iter().map(|v| (f64::from(v) / norm) as f32).collect())

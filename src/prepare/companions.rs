@@ -115,7 +115,7 @@ pub(super) fn sections(recording: &Path, secs: f64) -> Result<Vec<Section>, Prob
 /// What is wrong with a span of time in a recording.
 fn wrong_span(start: f64, end: Option<f64>, secs: f64) -> Option<String> {
     let last = end.unwrap_or(start);
-    if !(start.is_finite() && start >= 0.0) || !last.is_finite() {
+    if !(start.is_finite() && start >= 0.0 && last.is_finite()) {
         return Some(format!("expected times of at least 0 s, got {start} and {last}"));
     }
     if end.is_some_and(|end| end <= start) {

@@ -1,4 +1,5 @@
 //! A whole bundle on tiny random weights: every stage with its real architecture, none trained.
+#![allow(clippy::unwrap_used)] // also in helpers, which clippy does not take for tests
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

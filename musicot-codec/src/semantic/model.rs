@@ -100,7 +100,7 @@ impl NoteTokenizer {
     }
 
     /// Code vectors `[batch, tokens, code_dim]` to features `[batch, features, tokens]`.
-    pub(crate) fn from_vectors(&self, vectors: &Tensor) -> Result<Tensor> {
+    pub(crate) fn rebuild(&self, vectors: &Tensor) -> Result<Tensor> {
         Ok(self.decoder.forward(&vectors.f_transpose(1, 2)?)?)
     }
 
@@ -111,7 +111,7 @@ impl NoteTokenizer {
     pub fn describe(&self, tokens: &Tensor) -> Result<Tensor> {
         expect("tokens", tokens, &[ANY, ANY])?;
         expect_ids("tokens", tokens, self.config.vocabulary_size)?;
-        tch::no_grad(|| self.from_vectors(&self.quantizer.decode(&tokens.f_unsqueeze(-1)?)?))
+        tch::no_grad(|| self.rebuild(&self.quantizer.decode(&tokens.f_unsqueeze(-1)?)?))
     }
 }
 

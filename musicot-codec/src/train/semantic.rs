@@ -200,10 +200,10 @@ impl Task for NoteTask {
             let wanted = self.features(at)?;
             let vectors = self.tokenizer.to_vectors(&wanted)?;
             if is_free {
-                return Ok((self.losses(&wanted, &self.tokenizer.from_vectors(&unit(&vectors)?)?)?, None));
+                return Ok((self.losses(&wanted, &self.tokenizer.rebuild(&unit(&vectors)?)?)?, None));
             }
             let quantized = self.learner.forward(&vectors, at)?;
-            let got = self.tokenizer.from_vectors(&quantized.quantized)?;
+            let got = self.tokenizer.rebuild(&quantized.quantized)?;
             Ok((self.losses(&wanted, &got)?, Some(quantized.commitment_loss)))
         })();
         let (losses, commitment) = outcome.map_err(into_core)?;
