@@ -60,5 +60,5 @@ fn run() -> Outcome {
     for (name, row) in names.iter().zip(cosines.rows()) {
         table.row([name.clone()].into_iter().chain(row.iter().map(|cosine| format!("{cosine:.3}"))))?;
     }
-    say(table)
+    say(table.to_string().trim_end())
 }

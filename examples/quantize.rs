@@ -71,7 +71,7 @@ fn run() -> Outcome {
             format!("{used:.1}"),
         ])?;
     }
-    say(table)?;
+    say(table.to_string().trim_end())?;
     for (window, codes) in tensor::to_ids(&rvq.encode(&vectors)?)?.chunks(rvq.levels()).take(6).enumerate() {
         say(format_args!("codes of vector {window}: {codes:?}"))?;
     }

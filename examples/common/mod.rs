@@ -117,7 +117,7 @@ pub fn text(path: &Path) -> Outcome<String> {
 /// At most `secs` seconds of a recording, mono at `rate_hz`; says so when that is not all of it.
 pub fn head(path: &Path, rate_hz: u32, secs: f64) -> Outcome<AudioBuffer> {
     let most = (secs * f64::from(rate_hz)).round();
-    if !(most >= 1.0 && most <= 1e10) {
+    if !(1.0..=1e10).contains(&most) {
         return Err(format!("expected seconds of more than 0 and less than a day, got {secs}").into());
     }
     let mut samples: Vec<f32> = Vec::new();

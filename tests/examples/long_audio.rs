@@ -11,7 +11,8 @@ use super::program::{path, with_bundle};
 
 /// Runs a program that must succeed, and returns the most memory that it held, MiB.
 fn peak_mib(name: &str, args: &[&str]) -> u64 {
-    let mut child = Command::new(path(name)).args(args).stdout(Stdio::null()).spawn().unwrap();
+    let mut child =
+        Command::new(path(name)).args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     let ended = loop {
