@@ -125,5 +125,5 @@ fn speed(songs: &[Song]) -> Figure {
     let work: f64 = songs.iter().map(|song| song.manifest.total_secs()).sum();
     let audio: f64 = songs.iter().map(|song| song.audio.duration_secs()).sum();
     let threads = songs.first().map_or(0, |song| song.manifest.threads);
-    Figure::of(format!("real-time factor with {threads} threads"), work / audio).at_most(1.0)
+    Figure::of(format!("real-time factor (threads: {threads})"), work / audio).at_most(1.0)
 }

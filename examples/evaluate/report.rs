@@ -103,7 +103,9 @@ impl Figure {
     }
 
     fn cells(&self, value: f64) -> [String; 5] {
-        let interval = self.interval.map_or_else(String::new, |[low, high]| format!("{low:.3} .. {high:.3}"));
+        let interval = self
+            .interval
+            .map_or_else(String::new, |[low, high]| format!("{} .. {}", shown(low), shown(high)));
         let target = self.target.clone().unwrap_or_default();
         [self.name.clone(), shown(value), interval, target, self.verdict.label().to_owned()]
     }
@@ -116,9 +118,13 @@ impl Figure {
     }
 }
 
-/// Three decimals; more of small values, which would read as nothing.
+/// Three decimals; more of small values, which would read as nothing, and none of counts.
 fn shown(value: f64) -> String {
-    if value != 0.0 && value.abs() < 0.01 { format!("{value:.2e}") } else { format!("{value:.3}") }
+    match value.abs() {
+        size if size > 1.0 && size.fract() == 0.0 => format!("{value}"),
+        size if size > 0.0 && size < 0.01 => format!("{value:.2e}"),
+        _ => format!("{value:.3}"),
+    }
 }
 
 /// The figures of one subject.
@@ -211,7 +217,7 @@ impl Report {
 
     fn to_markdown(&self) -> String {
         let mut text = format!(
-            "## Evaluation\n\n{}, {}, {} threads, musicot {} ({}); {} held-out pieces.\n\n    {}\n\n",
+            "## Evaluation\n\n{}, {}, threads: {}, musicot {} ({}); {} held-out pieces.\n\n    {}\n\n",
             self.date_utc,
             self.machine,
             self.threads,

@@ -12,7 +12,7 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     let (before, after) = args::split_at_dashes(given);
     setup::ensure(ws, None)?;
     println!("\nevaluate: building the example `evaluate`");
-    build_examples(ws, "musicot", &["evaluate"], &[])?;
+    build_examples(ws, "musicot", &["evaluate"], &["train"])?;
     let mut command = std::process::Command::new(ws.example("evaluate"));
     process::use_libtorch(&mut command, ws);
     command.current_dir(&ws.root).args(before).args(after);
