@@ -7,7 +7,7 @@ mod common;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, PlanRequest, PlanSong};
+use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, Plan, PlanRequest, PlanSong};
 use musicot::sampling::PhasePolicy;
 use musicot::tch::{self, Device};
 
@@ -25,7 +25,9 @@ fn bench(criterion: &mut Criterion) {
                 .sum::<usize>()
         });
     });
-    let audio = AudioRequest { songs: vec![AudioSong::default()], length: AudioLength::exact(25), seed: 1 };
+    let codes = ndarray::Array2::zeros((1, lm.vocab().config().levels));
+    let song = AudioSong { plan: Some(Plan::new(codes, lm.vocab()).unwrap()), ..AudioSong::default() };
+    let audio = AudioRequest { songs: vec![song], length: AudioLength::exact(25), seed: 1 };
     criterion.bench_function("lm/25 audio tokens/cpu", |b| {
         b.iter(|| {
             lm.audio(black_box(&audio), &policy.audio)
