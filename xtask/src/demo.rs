@@ -25,10 +25,18 @@ pub const FLAGS: [&str; 10] = [
 /// What the example makes.
 const MADE: [&str; 5] = ["song.wav", "plan.json", "plan.svg", "plan.png", "manifest.json"];
 
+const NO_MODEL: &str = "models/mini, the small trained model, is not in this tree yet. Pass a bundle of your own with \
+    --bundle DIR, or train the small one: cargo xtask train-mini (see models/README.md).";
+
 /// `cargo xtask demo [flags] [-- flags of generate]`.
 pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     let (ours, others) = args::split_at_dashes(given);
     let named = args::valued_flags("demo", ours, &FLAGS)?;
+    let mini = ws.root.join("models/mini");
+    // Known at once: nobody should wait for a build to be told.
+    if !named.iter().any(|name| name == "--bundle") && !mini.join("bundle.json").is_file() {
+        return Err(Error::Check(NO_MODEL.into()));
+    }
     setup::ensure(ws, None)?;
     println!("\ndemo: building the example `generate`");
     build_examples(ws, "musicot", &["generate"], &[])?;
@@ -38,7 +46,7 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     let mut command = std::process::Command::new(ws.example("generate"));
     process::use_libtorch(&mut command, ws);
     command.args(ours);
-    for (flag, path) in [("--out", &out), ("--bundle", &ws.root.join("models/mini"))] {
+    for (flag, path) in [("--out", &out), ("--bundle", &mini)] {
         if !named.iter().any(|name| name == flag) {
             command.arg(flag).arg(path);
         }
