@@ -21,7 +21,7 @@ use std::path::Path;
 
 use musicot_core::tch::Device;
 use musicot_core::train::{Observer, RunDir, Summary, fit};
-use musicot_core::{AudioBuffer, Error, Result};
+use musicot_core::{AudioBuffer, Result};
 
 pub use captions::family_words;
 pub use config::{Augmentation, ClapTrainConfig, TextInit};
@@ -40,7 +40,7 @@ pub type LoadAudio<'a> = dyn Fn(&Path) -> Result<AudioBuffer> + 'a;
 /// `<run_dir>/init` holds the untrained model with its pruned vocabulary, so that a continued run starts from the same one.
 ///
 /// # Errors
-/// [`Error::Config`] for settings out of range; [`Error::Format`] for manifests and files that are not what they should be, or a run
+/// [`musicot_core::Error::Config`] for settings out of range; [`musicot_core::Error::Format`] for manifests and files that are not what they should be, or a run
 /// directory of another configuration; what `load_audio` raises.
 pub fn train(
     config: &ClapTrainConfig,
@@ -50,8 +50,7 @@ pub fn train(
     load_audio: &LoadAudio,
 ) -> Result<Summary> {
     config.validate()?;
-    let json = serde_json::to_value(config).map_err(|e| Error::input("configuration", e.to_string()))?;
-    let run = RunDir::open(run_dir, &json)?;
+    let run = RunDir::open(run_dir, config)?;
     let corpus =
         Corpus::open(&config.train_manifest, &config.cache_dir(run_dir, "train"), config, load_audio)?;
     let heldout = match &config.heldout_manifest {

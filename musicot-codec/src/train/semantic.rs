@@ -71,9 +71,7 @@ pub fn train_semantic(
     device: Device,
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
-    let json = serde_json::to_value(config)
-        .map_err(|e| Error::Core(musicot_core::Error::config("config", e.to_string())))?;
-    let run = RunDir::open(run_dir, &json)?;
+    let run = RunDir::open(run_dir, config)?;
     let mut task = NoteTask::new(config, device)?;
     let summary = fit(&mut task, &config.train, &run, observer)?;
     if summary.finished {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::files::{read_json, write_atomic, write_json};
@@ -23,18 +24,19 @@ impl RunDir {
     ///
     /// # Errors
     /// [`Error::Format`] when the directory holds a run with another configuration.
-    pub fn open(root: impl AsRef<Path>, config: &Value) -> Result<Self> {
+    pub fn open(root: impl AsRef<Path>, config: &impl Serialize) -> Result<Self> {
         let root = root.as_ref().to_owned();
         let path = root.join("config.json");
+        let config = serde_json::to_value(config).map_err(|e| Error::format(&path, e.to_string()))?;
         if path.is_file() {
             let found: Value = read_json(&path)?;
-            if found != *config {
+            if found != config {
                 let reason =
                     "holds a run with another configuration; choose another directory, or delete this one";
                 return Err(Error::format(path, reason));
             }
         } else {
-            write_json(&path, config)?;
+            write_json(&path, &config)?;
         }
         Ok(Self { root })
     }

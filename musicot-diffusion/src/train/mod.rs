@@ -14,13 +14,13 @@ pub use config::{Crops, DiffusionTrainConfig, Dropout, TimeSampling};
 pub use dataset::{Crop, DatasetInfo, LatentDataset, LatentPiece, LatentWriter, PieceEntry};
 pub use task::DiffusionTask;
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// Trains until all steps are done or the observer stops, continuing from the newest checkpoint of `run_dir`; a finished
 /// run writes the model (averaged weights, where an average is kept) to `run_dir/model`.
 ///
 /// # Errors
-/// [`Error::Config`] names a setting out of range; a data set that is damaged or does not fit the model is named.
+/// [`crate::Error::Config`] names a setting out of range; a data set that is damaged or does not fit the model is named.
 pub fn train(
     config: &DiffusionTrainConfig,
     run_dir: &Path,
@@ -28,8 +28,7 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
     let mut task = DiffusionTask::new(config, device)?;
-    let value = serde_json::to_value(config).map_err(|e| Error::config("training", e.to_string()))?;
-    let run = RunDir::open(run_dir, &value)?;
+    let run = RunDir::open(run_dir, config)?;
     let summary = fit(&mut task, &config.train, &run, observer)?;
     if summary.finished {
         task.model().save(run_dir.join("model"), config.storage)?;

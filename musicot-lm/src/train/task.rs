@@ -141,9 +141,7 @@ pub fn train(
     config.validate()?;
     let data = TokenDataset::read(&config.data)?;
     let validation = config.validation.as_ref().map(TokenDataset::read).transpose()?;
-    let value =
-        serde_json::to_value(config).map_err(|e| crate::Error::input("configuration", e.to_string()))?;
-    let run = RunDir::open(run_dir, &value)?;
+    let run = RunDir::open(run_dir, config)?;
     let tokenizer = tokenizer(config, &data, run_dir)?;
     let mut task = LmTask::new(config.clone(), data, validation, tokenizer, device)?;
     let summary = fit(&mut task, &config.train, &run, observer)?;

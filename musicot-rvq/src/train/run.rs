@@ -43,8 +43,7 @@ pub fn train(
     config.validate()?;
     let vectors = check("vectors", vectors, config)?.f_to_device(device)?;
     let heldout = check("heldout", heldout, config)?.f_to_device(device)?;
-    let as_json = serde_json::to_value(config).map_err(|e| Error::format(run_dir, e.to_string()))?;
-    let run = RunDir::open(run_dir, &as_json)?;
+    let run = RunDir::open(run_dir, config)?;
     tch::no_grad(|| Fit::new(config, device, vectors, heldout)?.run(&run, observer))
 }
 
