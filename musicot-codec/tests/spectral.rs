@@ -16,10 +16,12 @@ fn tiny() -> SpectralCodec {
         fine_bins: 128,
         band_width: 8,
         latent_dim: 6,
+        bands_per_octave: 1.0,
+        pitch_hz: 100.0,
+        top_hz: 2000.0,
         dim: 12,
         hidden: 16,
-        encoder_blocks: 1,
-        decoder_blocks: 2,
+        blocks: 2,
         rounds: 4,
         ..SpectralCodecConfig::default()
     };
@@ -112,6 +114,11 @@ fn configurations_that_cannot_work_are_refused() {
     refused(|c| c.dim = i64::MAX, "dim");
     refused(|c| c.fine_bins = 2049, "fine_bins");
     refused(|c| c.band_width = 7, "fine_bins");
+    refused(|c| c.latent_dim = 100, "latent_dim");
+    refused(|c| c.latent_dim = 900, "latent_dim");
+    refused(|c| c.bands_per_octave = f64::NAN, "bands_per_octave");
+    refused(|c| c.pitch_hz = 20_000.0, "pitch_hz");
+    refused(|c| c.top_hz = 24_000.0, "pitch_hz");
     refused(|c| c.floor = 0.0, "floor");
     refused(|c| c.floor = f64::NAN, "floor");
     refused(|c| c.spectral_hop = 5000, "hop");

@@ -95,10 +95,12 @@ fn dit_config() -> DitConfig {
 fn codec_config() -> SpectralCodecConfig {
     SpectralCodecConfig {
         latent_dim: LATENT_DIM,
+        bands_per_octave: 1.0,
+        pitch_hz: 200.0,
+        top_hz: 8000.0,
         dim: 8,
         hidden: 8,
-        encoder_blocks: 1,
-        decoder_blocks: 1,
+        blocks: 1,
         rounds: 1,
         ..SpectralCodecConfig::default()
     }

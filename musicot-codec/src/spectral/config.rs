@@ -23,16 +23,20 @@ pub struct SpectralCodecConfig {
     pub band_width: i64,
     /// Magnitude (1 = a full-scale sine) below which differences do not count.
     pub floor: f64,
-    /// Values per latent frame.
+    /// Values per latent frame: levels of as many bands.
     pub latent_dim: i64,
-    /// Width of encoder and decoder.
+    /// Latent bands per octave where pitch is told apart; one per spectral band below, where spectral bands are wider.
+    pub bands_per_octave: f64,
+    /// End of that range in hertz. What is left of `latent_dim` is spread evenly in pitch above it.
+    pub pitch_hz: f64,
+    /// Start of the last latent band in hertz.
+    pub top_hz: f64,
+    /// Width of the decoder.
     pub dim: i64,
     /// Width inside a block.
     pub hidden: i64,
-    /// Blocks of the encoder.
-    pub encoder_blocks: i64,
     /// Blocks of the decoder.
-    pub decoder_blocks: i64,
+    pub blocks: i64,
     /// Standard deviation of noise added to latents in training, so that small errors of a generator do no harm.
     pub latent_noise: f64,
     /// Rounds of Griffin-Lim per block of decoding.
@@ -50,11 +54,13 @@ impl Default for SpectralCodecConfig {
             band_width: 8,
             floor: 3e-4,
             latent_dim: 128,
+            bands_per_octave: 24.0,
+            pitch_hz: 4000.0,
+            top_hz: 16_000.0,
             dim: 384,
             hidden: 1152,
-            encoder_blocks: 4,
-            decoder_blocks: 6,
-            latent_noise: 0.1,
+            blocks: 8,
+            latent_noise: 0.05,
             rounds: 32,
         }
     }
@@ -76,8 +82,7 @@ impl SpectralCodecConfig {
             ("latent_dim", self.latent_dim),
             ("dim", self.dim),
             ("hidden", self.hidden),
-            ("encoder_blocks", self.encoder_blocks),
-            ("decoder_blocks", self.decoder_blocks),
+            ("blocks", self.blocks),
         ];
         for (field, value) in sizes {
             // The upper bound keeps products of two sizes far from overflow.
@@ -98,6 +103,16 @@ impl SpectralCodecConfig {
         if !(self.floor > 0.0 && self.floor < 1.0) {
             return Err(Error::config("floor", format!("expected 0 < floor < 1, got {}", self.floor)));
         }
+        let nyquist = f64::from(self.sample_rate_hz) / 2.0;
+        if !(self.bands_per_octave > 0.0 && self.bands_per_octave <= 1200.0) {
+            let reason = format!("expected more than 0 and at most 1200, got {}", self.bands_per_octave);
+            return Err(Error::config("bands_per_octave", reason));
+        }
+        if !(self.pitch_hz > 0.0 && self.pitch_hz < self.top_hz && self.top_hz < nyquist) {
+            let (pitch, top) = (self.pitch_hz, self.top_hz);
+            let reason = format!("expected 0 < pitch_hz < top_hz < {nyquist}, got {pitch} and {top}");
+            return Err(Error::config("pitch_hz", reason));
+        }
         if !(self.latent_noise >= 0.0 && self.latent_noise.is_finite()) {
             return Err(Error::config(
                 "latent_noise",
@@ -117,14 +132,15 @@ impl SpectralCodecConfig {
         self.fine_bins + (self.n_fft / 2 - self.fine_bins) / self.band_width
     }
 
-    pub(crate) fn encoder(&self) -> Sizes {
-        Sizes {
-            inputs: self.bands() * self.frames_per_latent,
-            outputs: self.latent_dim,
-            dim: self.dim,
-            hidden: self.hidden,
-            blocks: self.encoder_blocks,
-        }
+    /// Bins of the transform in each spectral band.
+    pub(crate) fn bins_of(&self, band: i64) -> i64 {
+        if band < self.fine_bins { 1 } else { self.band_width }
+    }
+
+    /// Lower edge of a spectral band in hertz.
+    pub(crate) fn edge_hz(&self, band: i64) -> f64 {
+        let bin = band.min(self.fine_bins) + (band - self.fine_bins).max(0) * self.band_width;
+        bin as f64 * f64::from(self.sample_rate_hz) / self.n_fft as f64
     }
 
     pub(crate) fn decoder(&self) -> Sizes {
@@ -133,7 +149,7 @@ impl SpectralCodecConfig {
             outputs: self.bands() * self.frames_per_latent,
             dim: self.dim,
             hidden: self.hidden,
-            blocks: self.decoder_blocks,
+            blocks: self.blocks,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Magnitudes {
     }
 
     /// Linear bands `[batch, bands, frames]` (1 = a full-scale sine) to normalised log-magnitudes.
-    fn normalise(&self, bands: &Tensor) -> Result<Tensor> {
+    pub(super) fn normalise(&self, bands: &Tensor) -> Result<Tensor> {
         let log = bands.f_add_scalar(self.config.floor)?.f_log()?;
         Ok(log.f_sub_scalar(MIDDLE)?.f_div_scalar(SPREAD)?)
     }
@@ -81,14 +81,7 @@ impl Magnitudes {
         Ok(Tensor::f_cat(&[fine, coarse], 1)?)
     }
 
-    /// `[batch, bands, latents * n] -> [batch, bands * n, latents]` for n spectral frames per latent.
-    pub(super) fn stack(&self, frames: &Tensor) -> Result<Tensor> {
-        let (n, (batch, bands, count)) = (self.config.frames_per_latent, frames.size3()?);
-        let split = frames.f_reshape([batch, bands, count / n, n])?;
-        Ok(split.f_permute([0, 3, 1, 2])?.f_reshape([batch, n * bands, count / n])?)
-    }
-
-    /// The inverse of [`Magnitudes::stack`].
+    /// `[batch, bands * n, latents] -> [batch, bands, latents * n]` for n spectral frames per latent.
     pub(super) fn unstack(&self, stacked: &Tensor) -> Result<Tensor> {
         let (n, (batch, rows, count)) = (self.config.frames_per_latent, stacked.size3()?);
         let split = stacked.f_reshape([batch, n, rows / n, count])?;

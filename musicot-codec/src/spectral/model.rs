@@ -1,4 +1,4 @@
-//! The autoencoder.
+//! The codec: band levels, the network that refines them, and the transform around both.
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use musicot_core::shape::{ANY, expect, expect_finite};
 use musicot_core::tch::{self, Device, Kind, Tensor};
 use musicot_core::{ParamStore, Storage};
 
+use super::latents::LatentBands;
 use super::session::Session;
 use super::{Magnitudes, SpectralCodecConfig};
 use crate::codec::{AudioCodec, DecodeSession};
@@ -18,7 +19,7 @@ pub struct SpectralCodec {
     config: SpectralCodecConfig,
     store: ParamStore,
     magnitudes: Magnitudes,
-    encoder: ConvNeXt,
+    bands: LatentBands,
     decoder: ConvNeXt,
 }
 
@@ -55,9 +56,9 @@ impl SpectralCodec {
 
     fn build(config: &SpectralCodecConfig, store: ParamStore) -> Result<Self> {
         let magnitudes = Magnitudes::new(config, store.device())?;
-        let encoder = ConvNeXt::new(&store.root().sub("encoder"), config.encoder())?;
+        let bands = LatentBands::new(config, store.device())?;
         let decoder = ConvNeXt::new(&store.root().sub("decoder"), config.decoder())?;
-        Ok(Self { config: config.clone(), store, magnitudes, encoder, decoder })
+        Ok(Self { config: config.clone(), store, magnitudes, bands, decoder })
     }
 
     /// The configuration.
@@ -77,7 +78,12 @@ impl SpectralCodec {
 
     /// Normalised log-magnitudes `[batch, bands, latents * n]` to latents `[batch, latent_dim, latents]`.
     pub(crate) fn to_latents(&self, frames: &Tensor) -> Result<Tensor> {
-        Ok(self.encoder.forward(&self.magnitudes.stack(frames)?)?)
+        let power = self.magnitudes.to_linear(frames)?.f_square()?;
+        let (batch, bands, count) = power.size3()?;
+        let power = power.f_reshape([batch, bands, -1, self.config.frames_per_latent])?;
+        let power = power.f_mean_dim([-1].as_slice(), false, Kind::Float)?.f_reshape([batch, bands, -1])?;
+        debug_assert_eq!(count % self.config.frames_per_latent, 0);
+        Ok(self.magnitudes.normalise(&self.bands.average(&power)?.f_sqrt()?)?)
     }
 
     /// Latents `[batch, latent_dim, latents]` to normalised log-magnitudes `[batch, bands, latents * n]`.
@@ -86,7 +92,8 @@ impl SpectralCodec {
     /// Another shape.
     pub fn to_magnitudes(&self, latents: &Tensor) -> Result<Tensor> {
         expect("latents", latents, &[ANY, self.config.latent_dim, ANY])?;
-        Ok(self.magnitudes.unstack(&self.decoder.forward(latents)?)?)
+        let levels = self.bands.spread(&interpolate(latents, self.config.frames_per_latent)?)?;
+        Ok(levels.f_add(&self.magnitudes.unstack(&self.decoder.forward(latents)?)?)?)
     }
 
     /// Decodes magnitudes `[batch, bands, frames]` that came from elsewhere (a limit for any network: see [`Magnitudes::analyse`])
@@ -145,4 +152,9 @@ impl AudioCodec for SpectralCodec {
         }
         Ok(Box::new(Session::new(self, batch)))
     }
+}
+
+/// `[batch, latent_dim, latents] -> [batch, latent_dim, latents * n]`: linear between the middles of latents, constant beyond the ends.
+fn interpolate(latents: &Tensor, n: i64) -> Result<Tensor> {
+    Ok(latents.f_upsample_linear1d([latents.size()[2] * n], false, n as f64)?)
 }

@@ -31,10 +31,10 @@ pub struct CodecTrainConfig {
     pub semitone_weight: f64,
     /// Weight of the difference of changes from frame to frame in broad bands, which is where onsets are heard.
     pub flux_weight: f64,
+    /// Weight of the difference of changes from frame to frame of single bands: without it a steady tone flutters, which is heard as onsets.
+    pub flutter_weight: f64,
     /// Weight of the spectral convergence (relative error of linear magnitudes).
     pub convergence_weight: f64,
-    /// Weight of the mean square of latents, which bounds them.
-    pub latent_weight: f64,
     /// Element type of the exported weights.
     pub storage: Storage,
 }
@@ -49,9 +49,9 @@ impl Default for CodecTrainConfig {
             batch: 8,
             crop_latents: 64,
             semitone_weight: 0.5,
-            flux_weight: 1.0,
+            flux_weight: 2.0,
+            flutter_weight: 0.5,
             convergence_weight: 0.5,
-            latent_weight: 1e-3,
             storage: Storage::Int8,
         }
     }
@@ -135,12 +135,15 @@ impl CodecTask {
                 .f_sub(&self.in_semitones(&wanted)?)?
                 .f_abs()?
                 .f_mean(Kind::Float)?,
-            flux: changes(&output)?.f_sub(&changes(&target)?)?.f_abs()?.f_mean(Kind::Float)?,
+            flux: changes(&broad(&output)?)?
+                .f_sub(&changes(&broad(&target)?)?)?
+                .f_abs()?
+                .f_mean(Kind::Float)?,
+            flutter: changes(&output)?.f_sub(&changes(&target)?)?.f_abs()?.f_mean(Kind::Float)?,
             convergence: residual
                 .f_div(&wanted.f_square()?.f_sum(Kind::Float)?.f_add_scalar(1e-6)?)?
                 .f_add_scalar(1e-9)?
                 .f_sqrt()?,
-            latent: latents.f_square()?.f_mean(Kind::Float)?,
         })
     }
 
@@ -153,21 +156,26 @@ impl CodecTask {
     }
 }
 
-/// Changes from frame to frame of broad bands of normalised log-magnitudes `[batch, broad bands, frames - 1]`.
-fn changes(normalised: &Tensor) -> Result<Tensor> {
+/// Means of neighbouring bands `[batch, broad bands, frames]`.
+fn broad(normalised: &Tensor) -> Result<Tensor> {
     let (batch, bands, frames) = normalised.size3()?;
-    let broad = bands / FLUX_BAND;
+    let count = bands / FLUX_BAND;
     let grouped =
-        normalised.f_narrow(1, 0, broad * FLUX_BAND)?.f_reshape([batch, broad, FLUX_BAND, frames])?;
-    Ok(grouped.f_mean_dim([2].as_slice(), false, None)?.f_diff::<Tensor>(1, 2, None, None)?)
+        normalised.f_narrow(1, 0, count * FLUX_BAND)?.f_reshape([batch, count, FLUX_BAND, frames])?;
+    Ok(grouped.f_mean_dim([2].as_slice(), false, None)?)
+}
+
+/// Changes from frame to frame `[batch, bands, frames - 1]`.
+fn changes(bands: &Tensor) -> Result<Tensor> {
+    Ok(bands.f_diff::<Tensor>(1, 2, None, None)?)
 }
 
 struct Losses {
     log: Tensor,
     semitone: Tensor,
     flux: Tensor,
+    flutter: Tensor,
     convergence: Tensor,
-    latent: Tensor,
 }
 
 impl Task for CodecTask {
@@ -191,8 +199,8 @@ impl Task for CodecTask {
             .log
             .f_add(&losses.semitone.f_mul_scalar(c.semitone_weight)?)?
             .f_add(&losses.flux.f_mul_scalar(c.flux_weight)?)?
-            .f_add(&losses.convergence.f_mul_scalar(c.convergence_weight)?)?
-            .f_add(&losses.latent.f_mul_scalar(c.latent_weight)?)?;
+            .f_add(&losses.flutter.f_mul_scalar(c.flutter_weight)?)?
+            .f_add(&losses.convergence.f_mul_scalar(c.convergence_weight)?)?;
         Ok(StepLoss { loss: total, metrics: losses.named()? })
     }
 
@@ -214,8 +222,8 @@ impl Losses {
             ("log", self.log.f_double_value(&[])?),
             ("semitone", self.semitone.f_double_value(&[])?),
             ("flux", self.flux.f_double_value(&[])?),
+            ("flutter", self.flutter.f_double_value(&[])?),
             ("convergence", self.convergence.f_double_value(&[])?),
-            ("latent", self.latent.f_double_value(&[])?),
         ])
     }
 }
