@@ -35,7 +35,7 @@ impl Inputs {
         Ok(Self {
             clap: Linear::new(&scope.sub("clap_proj"), config.clap_dim, positions * dim, false)?,
             clap_null: scope.param("clap_null", &[positions, dim], Init::Normal(0.02))?,
-            window: Linear::new(&scope.sub("window_proj"), dim, dim, false)?,
+            window: Linear::with_init(&scope.sub("window_proj"), dim, dim, false, Init::Normal(0.02))?,
             positions,
             dim,
             device: scope.device(),

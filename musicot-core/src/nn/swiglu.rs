@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::Linear;
-use crate::{Result, Scope};
+use crate::{Init, Result, Scope};
 
 /// `down(silu(gate(x)) * up(x))`.
 #[derive(Debug)]
@@ -19,10 +19,18 @@ impl SwiGlu {
     /// # Errors
     /// See [`Scope::param`].
     pub fn new(scope: &Scope, dim: i64, hidden: i64) -> Result<Self> {
+        Self::with_init(scope, dim, hidden, Init::fan_in(dim), Init::fan_in(hidden))
+    }
+
+    /// Like [`SwiGlu::new`] with given initial weights of the two matrices that read and of the one that writes.
+    ///
+    /// # Errors
+    /// See [`Scope::param`].
+    pub fn with_init(scope: &Scope, dim: i64, hidden: i64, read: Init, write: Init) -> Result<Self> {
         Ok(Self {
-            gate: Linear::new(&scope.sub("gate_proj"), dim, hidden, false)?,
-            up: Linear::new(&scope.sub("up_proj"), dim, hidden, false)?,
-            down: Linear::new(&scope.sub("down_proj"), hidden, dim, false)?,
+            gate: Linear::with_init(&scope.sub("gate_proj"), dim, hidden, false, read)?,
+            up: Linear::with_init(&scope.sub("up_proj"), dim, hidden, false, read)?,
+            down: Linear::with_init(&scope.sub("down_proj"), hidden, dim, false, write)?,
         })
     }
 

@@ -42,12 +42,12 @@ impl Attention {
     pub(super) fn new(scope: &Scope, config: &LlamaConfig) -> Result<Self> {
         let (dim, head) = (config.hidden_size, config.head_size());
         let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
-        let output_init = Init::Normal(residual_std(config));
+        let (read, write) = (initial(), initial_residual(config));
         Ok(Self {
-            query: Linear::new(&scope.sub("q_proj"), dim, queries, false)?,
-            key: Linear::new(&scope.sub("k_proj"), dim, keys, false)?,
-            value: Linear::new(&scope.sub("v_proj"), dim, keys, false)?,
-            output: Linear::with_init(&scope.sub("o_proj"), queries, dim, false, output_init)?,
+            query: Linear::with_init(&scope.sub("q_proj"), dim, queries, false, read)?,
+            key: Linear::with_init(&scope.sub("k_proj"), dim, keys, false, read)?,
+            value: Linear::with_init(&scope.sub("v_proj"), dim, keys, false, read)?,
+            output: Linear::with_init(&scope.sub("o_proj"), queries, dim, false, write)?,
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
             head_dim: head,
@@ -167,8 +167,17 @@ impl LayerCache {
     }
 }
 
-/// Standard deviation of initial weights that write into the residual stream: smaller with depth, so that its variance starts out
-/// independent of it (Radford et al., 2019).
-pub(super) fn residual_std(config: &LlamaConfig) -> f64 {
-    0.02 / (2.0 * config.num_hidden_layers as f64).sqrt()
+/// Standard deviation of LLaMA's initial weights, that of the embeddings: wider ones would bury a token under what the layers add to it, and a small model
+/// would take thousands of steps to find it again.
+const INITIAL_STD: f64 = 0.02;
+
+/// Initial weights of matrices that read the residual stream.
+pub(super) fn initial() -> Init {
+    Init::Normal(INITIAL_STD)
+}
+
+/// Initial weights of matrices that write into the residual stream: smaller with depth, so that its variance starts out independent of it
+/// (Radford et al., 2019).
+pub(super) fn initial_residual(config: &LlamaConfig) -> Init {
+    Init::Normal(INITIAL_STD / (2.0 * config.num_hidden_layers as f64).sqrt())
 }

@@ -8,7 +8,7 @@ use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{Checkpoint, Error as CoreError, KeyMap, LoadOptions, ParamStore, Scope, shape};
 
 use super::LlamaConfig;
-use super::attention::{Attention, LayerCache, Slots};
+use super::attention::{Attention, LayerCache, Slots, initial, initial_residual};
 use super::session::Session;
 use crate::causal::{CausalLm, LmSession, SessionShape};
 use crate::{Error, Result};
@@ -53,7 +53,13 @@ impl Layer {
             input_norm: RmsNorm::new(&scope.sub("input_layernorm"), dim, eps)?,
             attention: Attention::new(&scope.sub("self_attn"), config)?,
             post_norm: RmsNorm::new(&scope.sub("post_attention_layernorm"), dim, eps)?,
-            feed_forward: SwiGlu::new(&scope.sub("mlp"), dim, config.intermediate_size)?,
+            feed_forward: SwiGlu::with_init(
+                &scope.sub("mlp"),
+                dim,
+                config.intermediate_size,
+                initial(),
+                initial_residual(config),
+            )?,
         })
     }
 
@@ -93,7 +99,13 @@ impl Llama {
         let norm = RmsNorm::new(&model.sub("norm"), config.hidden_size, config.rms_norm_eps)?;
         let head = match config.tie_word_embeddings {
             true => None,
-            false => Some(Linear::new(&scope.sub("lm_head"), config.hidden_size, config.vocab_size, false)?),
+            false => Some(Linear::with_init(
+                &scope.sub("lm_head"),
+                config.hidden_size,
+                config.vocab_size,
+                false,
+                initial(),
+            )?),
         };
         let rope = Rope::new(config.head_size(), config.rope_theta, scope.device())?;
         Ok(Self { config: config.clone(), embedding, layers, norm, head, rope, device: scope.device() })
