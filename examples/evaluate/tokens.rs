@@ -7,6 +7,8 @@ use musicot::core::tch::Tensor;
 use musicot::core::train::Record;
 use musicot::diffusion::{DiffusionSession, Dit, Sampler, Score, SessionConfig, render};
 use musicot::rvq::{RvqModel, VectorQuantizer};
+use musicot_eval::flux::FluxCurve;
+use musicot_eval::statistics::bootstrap_mean;
 
 use crate::Context;
 use crate::common::Outcome;
@@ -20,18 +22,35 @@ const TARGETS: (f64, f64) = (0.75, 0.5);
 pub fn figures(context: &Context) -> Outcome<Vec<Figure>> {
     let renderer = Renderer::load(context)?;
     let records = spread(context.heldout.records(), Some(context.options.pieces_decoded()));
-    let (mut copies, mut originals) = (Likeness::default(), Vec::new());
+    let (mut copies, mut originals, mut seams) = (Likeness::default(), Vec::new(), Vec::new());
     for (index, record) in records.iter().enumerate() {
         tell("tokens", index, records.len(), record);
         let original = audio(&context.heldout, &record.audio, renderer.codec.sample_rate_hz())?;
         let heard = Heard::of(&original)?;
-        copies.push(&heard, &renderer.again(&original, record, index)?)?;
+        let copy = renderer.again(&original, record, index)?;
+        copies.push(&heard, &copy)?;
+        seams.extend(renderer.seams(&copy)?);
         originals.push(heard);
     }
     let mut figures = vec![Figure::of("pieces", originals.len() as f64)];
     figures.extend(copies.figures("tokens to audio", Some(TARGETS))?);
+    figures.extend(seam_figures(&seams)?);
     figures.extend(chance(&originals)?);
     Ok(figures)
+}
+
+/// Spectral flux where windows join, as shares of its 95th percentile elsewhere in the same piece.
+fn seam_figures(seams: &[f64]) -> Outcome<Vec<Figure>> {
+    let name = "flux at seams of windows, of the 95th percentile elsewhere";
+    if seams.is_empty() {
+        return Ok(vec![Figure::missing(name, "no piece is longer than a window")]);
+    }
+    let above = seams.iter().filter(|share| **share > 1.0).count() as f64 / seams.len() as f64;
+    Ok(vec![
+        Figure::of("seams", seams.len() as f64),
+        Figure::mean(name, bootstrap_mean(seams, rng())?).at_most(1.0),
+        Figure::of("share of seams above it (0.05 by chance)", above),
+    ])
 }
 
 struct Renderer {
@@ -75,6 +94,19 @@ impl Renderer {
         let session = DiffusionSession::new(&self.denoiser, &self.sampler, self.windows.clone(), score)?;
         let latents = render(session, &Tensor::f_from_slice(&ids)?.f_unsqueeze(0)?)?;
         as_long_as(original, &self.codec.decode(&latents)?)
+    }
+
+    /// Flux at every seam of a rendered piece, as a share of its 95th percentile elsewhere.
+    fn seams(&self, rendered: &AudioBuffer) -> Outcome<Vec<f64>> {
+        let frame_secs = 1.0 / self.codec.frame_rate_hz();
+        let frames = (rendered.duration_secs() / frame_secs).ceil() as usize;
+        let times: Vec<f64> =
+            self.windows.seams(frames).into_iter().map(|frame| frame as f64 * frame_secs).collect();
+        if times.is_empty() {
+            return Ok(Vec::new());
+        }
+        let test = FluxCurve::of(rendered)?.seams(&times)?;
+        Ok(test.at_seams.iter().map(|flux| flux / test.elsewhere_p95.max(f64::MIN_POSITIVE)).collect())
     }
 
     /// Thoughts `[windows, dim]` as a plan would hold them: quantised, of unit length.

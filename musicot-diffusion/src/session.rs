@@ -35,6 +35,18 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
+    /// Frames at which one window takes over from another in a song of so many frames, rising; nothing for a configuration that
+    /// [`SessionConfig::validate`] refuses.
+    pub fn seams(&self, frames: usize) -> Vec<usize> {
+        let step =
+            self.window_frames.saturating_sub(self.prefix_frames.saturating_add(self.lookahead_frames));
+        // A song that fits the first window has no other.
+        if step == 0 || frames <= self.first_window_frames {
+            return Vec::new();
+        }
+        (self.first_window_frames.saturating_sub(self.lookahead_frames)..frames).step_by(step).collect()
+    }
+
     /// Checks that every window makes progress and that none is longer than `max_frames`.
     ///
     /// # Errors

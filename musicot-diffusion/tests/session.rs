@@ -202,13 +202,14 @@ fn seams_are_as_smooth_as_the_rest() {
     let sampler = Sampler::new(SamplerConfig { steps: 16, ..SamplerConfig::default() }).unwrap();
     let config =
         SessionConfig { window_frames: 40, first_window_frames: 40, prefix_frames: 10, lookahead_frames: 4 };
-    let seams: Vec<i64> = (0..).map(|k| 36 + 26 * k).take_while(|frame| *frame < 1500).collect();
+    let seams = config.seams(1500);
+    assert_eq!(seams, (0..).map(|k| 36 + 26 * k).take_while(|frame| *frame < 1500).collect::<Vec<_>>());
+    assert!(config.seams(40).is_empty());
     let score = Score { thoughts: None, text: None, streams: vec![CounterRng::new(3)] };
     let song = whole(&chain, &sampler, &config, score, &Tensor::zeros([1, 1500], (Kind::Int64, Device::Cpu)));
     let song: Vec<f32> = musicot_core::tensor::to_vec(&song).unwrap();
     let mut steps: Vec<f32> = song.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
-    let at_seams: f32 =
-        seams.iter().map(|frame| steps[*frame as usize - 1]).sum::<f32>() / seams.len() as f32;
+    let at_seams: f32 = seams.iter().map(|frame| steps[*frame - 1]).sum::<f32>() / seams.len() as f32;
     let mean = steps.iter().sum::<f32>() / steps.len() as f32;
     // The mean of 57 absolute normals has a relative standard error of 0.1.
     assert!((0.7..1.3).contains(&(at_seams / mean)), "seams {at_seams}, elsewhere {mean}");
