@@ -12,6 +12,8 @@ fn tiny() -> SpectralCodec {
     let config = SpectralCodecConfig {
         sample_rate_hz: 8_000,
         n_fft: 512,
+        latent_n_fft: 512,
+        frames_per_latent: 2,
         spectral_hop: 120,
         fine_bins: 128,
         band_width: 8,
@@ -115,10 +117,12 @@ fn configurations_that_cannot_work_are_refused() {
     refused(|c| c.fine_bins = 2049, "fine_bins");
     refused(|c| c.band_width = 7, "fine_bins");
     refused(|c| c.latent_dim = 100, "latent_dim");
-    refused(|c| c.latent_dim = 900, "latent_dim");
+    refused(|c| c.latent_dim = 3000, "latent_dim");
     refused(|c| c.bands_per_octave = f64::NAN, "bands_per_octave");
     refused(|c| c.pitch_hz = 20_000.0, "pitch_hz");
     refused(|c| c.top_hz = 24_000.0, "pitch_hz");
+    refused(|c| c.latent_n_fft = 4095, "latent_n_fft");
+    refused(|c| c.latent_n_fft = 512, "latent_n_fft");
     refused(|c| c.floor = 0.0, "floor");
     refused(|c| c.floor = f64::NAN, "floor");
     refused(|c| c.spectral_hop = 5000, "hop");

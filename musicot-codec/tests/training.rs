@@ -88,8 +88,11 @@ fn codec() {
         model: SpectralCodecConfig {
             sample_rate_hz: 8_000,
             n_fft: 512,
+            latent_n_fft: 512,
+            frames_per_latent: 2,
             spectral_hop: 120,
             fine_bins: 128,
+            band_width: 8,
             latent_dim: 8,
             bands_per_octave: 1.0,
             pitch_hz: 100.0,

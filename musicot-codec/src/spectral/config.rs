@@ -11,7 +11,7 @@ use crate::convnext::Sizes;
 pub struct SpectralCodecConfig {
     /// Samples per second.
     pub sample_rate_hz: u32,
-    /// Samples per spectral frame (the window); sets the resolution in pitch.
+    /// Samples per spectral frame (the window of what is decoded): short enough for attacks.
     pub n_fft: i64,
     /// Samples between spectral frames.
     pub spectral_hop: i64,
@@ -25,7 +25,9 @@ pub struct SpectralCodecConfig {
     pub floor: f64,
     /// Values per latent frame: levels of as many bands.
     pub latent_dim: i64,
-    /// Latent bands per octave where pitch is told apart; one per spectral band below, where spectral bands are wider.
+    /// Samples of the window through which latents see: long enough for pitch.
+    pub latent_n_fft: i64,
+    /// Latent bands per octave where pitch is told apart; single bins of the long window below, where those are wider.
     pub bands_per_octave: f64,
     /// End of that range in hertz. What is left of `latent_dim` is spread evenly in pitch above it.
     pub pitch_hz: f64,
@@ -47,13 +49,14 @@ impl Default for SpectralCodecConfig {
     fn default() -> Self {
         Self {
             sample_rate_hz: 48_000,
-            n_fft: 4096,
-            spectral_hop: 960,
-            frames_per_latent: 2,
-            fine_bins: 512,
-            band_width: 8,
+            n_fft: 3072,
+            spectral_hop: 480,
+            frames_per_latent: 4,
+            fine_bins: 384,
+            band_width: 6,
             floor: 3e-4,
             latent_dim: 128,
+            latent_n_fft: 4096,
             bands_per_octave: 24.0,
             pitch_hz: 4000.0,
             top_hz: 16_000.0,
@@ -80,6 +83,7 @@ impl SpectralCodecConfig {
             ("fine_bins", self.fine_bins),
             ("band_width", self.band_width),
             ("latent_dim", self.latent_dim),
+            ("latent_n_fft", self.latent_n_fft),
             ("dim", self.dim),
             ("hidden", self.hidden),
             ("blocks", self.blocks),
@@ -99,6 +103,13 @@ impl SpectralCodecConfig {
                 self.n_fft
             );
             return Err(Error::config("fine_bins", reason));
+        }
+        if self.latent_n_fft % 2 != 0 || self.hop() % 2 != 0 || self.latent_n_fft < self.hop() / 2 {
+            let (window, hop) = (self.latent_n_fft, self.hop());
+            let reason = format!(
+                "expected even numbers and a window of at least half of a latent's hop, got {window} and {hop}"
+            );
+            return Err(Error::config("latent_n_fft", reason));
         }
         if !(self.floor > 0.0 && self.floor < 1.0) {
             return Err(Error::config("floor", format!("expected 0 < floor < 1, got {}", self.floor)));
@@ -130,11 +141,6 @@ impl SpectralCodecConfig {
     /// Values per spectral frame: single bins, then bands (the Nyquist bin is left out).
     pub fn bands(&self) -> i64 {
         self.fine_bins + (self.n_fft / 2 - self.fine_bins) / self.band_width
-    }
-
-    /// Bins of the transform in each spectral band.
-    pub(crate) fn bins_of(&self, band: i64) -> i64 {
-        if band < self.fine_bins { 1 } else { self.band_width }
     }
 
     /// Lower edge of a spectral band in hertz.

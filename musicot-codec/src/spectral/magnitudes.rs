@@ -1,4 +1,4 @@
-//! Between waveforms and the log-magnitude bands that the autoencoder sees.
+//! Between waveforms and the log-magnitude bands that the network predicts.
 
 use musicot_core::Result;
 use musicot_core::dsp::{Padding, Stft};
@@ -9,6 +9,12 @@ use super::SpectralCodecConfig;
 /// Middle and spread of log-magnitudes of music, so that the network's input is of order 1.
 const MIDDLE: f64 = -5.0;
 const SPREAD: f64 = 2.0;
+
+/// Linear magnitudes (1 = a full-scale sine) to normalised log-magnitudes.
+pub(super) fn normalise(magnitudes: &Tensor, floor: f64) -> Result<Tensor> {
+    let log = magnitudes.f_add_scalar(floor)?.f_log()?;
+    Ok(log.f_sub_scalar(MIDDLE)?.f_div_scalar(SPREAD)?)
+}
 
 /// The transform of a [`crate::SpectralCodec`] without its network: what an ideal network would keep.
 #[derive(Debug)]
@@ -40,13 +46,7 @@ impl Magnitudes {
         // A full-scale sine has this magnitude under a Hann window.
         let full_scale = self.config.n_fft as f64 / 4.0;
         let magnitudes = self.stft.forward(samples)?.f_abs()?.f_div_scalar(full_scale)?;
-        self.normalise(&self.to_bands(&magnitudes)?)
-    }
-
-    /// Linear bands `[batch, bands, frames]` (1 = a full-scale sine) to normalised log-magnitudes.
-    pub(super) fn normalise(&self, bands: &Tensor) -> Result<Tensor> {
-        let log = bands.f_add_scalar(self.config.floor)?.f_log()?;
-        Ok(log.f_sub_scalar(MIDDLE)?.f_div_scalar(SPREAD)?)
+        normalise(&self.to_bands(&magnitudes)?, self.config.floor)
     }
 
     /// Normalised log-magnitudes to linear bands (1 = a full-scale sine).

@@ -7,7 +7,7 @@ use musicot_core::shape::{ANY, expect, expect_finite};
 use musicot_core::tch::{self, Device, Kind, Tensor};
 use musicot_core::{ParamStore, Storage};
 
-use super::latents::LatentBands;
+use super::latents::Levels;
 use super::session::Session;
 use super::{Magnitudes, SpectralCodecConfig};
 use crate::codec::{AudioCodec, DecodeSession};
@@ -19,7 +19,7 @@ pub struct SpectralCodec {
     config: SpectralCodecConfig,
     store: ParamStore,
     magnitudes: Magnitudes,
-    bands: LatentBands,
+    levels: Levels,
     decoder: ConvNeXt,
 }
 
@@ -56,9 +56,9 @@ impl SpectralCodec {
 
     fn build(config: &SpectralCodecConfig, store: ParamStore) -> Result<Self> {
         let magnitudes = Magnitudes::new(config, store.device())?;
-        let bands = LatentBands::new(config, store.device())?;
+        let levels = Levels::new(config, store.device())?;
         let decoder = ConvNeXt::new(&store.root().sub("decoder"), config.decoder())?;
-        Ok(Self { config: config.clone(), store, magnitudes, bands, decoder })
+        Ok(Self { config: config.clone(), store, magnitudes, levels, decoder })
     }
 
     /// The configuration.
@@ -76,14 +76,9 @@ impl SpectralCodec {
         &self.magnitudes
     }
 
-    /// Normalised log-magnitudes `[batch, bands, latents * n]` to latents `[batch, latent_dim, latents]`.
-    pub(crate) fn to_latents(&self, frames: &Tensor) -> Result<Tensor> {
-        let power = self.magnitudes.to_linear(frames)?.f_square()?;
-        let (batch, bands, count) = power.size3()?;
-        let power = power.f_reshape([batch, bands, -1, self.config.frames_per_latent])?;
-        let power = power.f_mean_dim([-1].as_slice(), false, Kind::Float)?.f_reshape([batch, bands, -1])?;
-        debug_assert_eq!(count % self.config.frames_per_latent, 0);
-        Ok(self.magnitudes.normalise(&self.bands.average(&power)?.f_sqrt()?)?)
+    /// Samples `[batch, latents * hop]` to latents `[batch, latent_dim, latents]`.
+    pub(crate) fn to_latents(&self, samples: &Tensor) -> Result<Tensor> {
+        Ok(self.levels.analyse(samples)?)
     }
 
     /// Latents `[batch, latent_dim, latents]` to normalised log-magnitudes `[batch, bands, latents * n]`.
@@ -92,7 +87,7 @@ impl SpectralCodec {
     /// Another shape.
     pub fn to_magnitudes(&self, latents: &Tensor) -> Result<Tensor> {
         expect("latents", latents, &[ANY, self.config.latent_dim, ANY])?;
-        let levels = self.bands.spread(&interpolate(latents, self.config.frames_per_latent)?)?;
+        let levels = self.levels.spread(&interpolate(latents, self.config.frames_per_latent)?)?;
         Ok(levels.f_add(&self.magnitudes.unstack(&self.decoder.forward(latents)?)?)?)
     }
 
@@ -139,7 +134,7 @@ impl AudioCodec for SpectralCodec {
                 let shape = [padded.size()[0], self.config.latent_dim, 0];
                 return Ok(Tensor::f_zeros(shape, (Kind::Float, padded.device()))?);
             }
-            self.to_latents(&self.magnitudes.analyse(&padded)?)
+            self.to_latents(&padded)
         })
     }
 

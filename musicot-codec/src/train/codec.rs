@@ -119,7 +119,7 @@ impl CodecTask {
 
     fn losses(&self, samples: &Tensor, noise: Option<&Tensor>) -> Result<Losses> {
         let target = self.codec.magnitudes().analyse(samples)?;
-        let latents = self.codec.to_latents(&target)?;
+        let latents = self.codec.to_latents(samples)?;
         let noisy = match noise {
             Some(noise) => latents.f_add(noise)?,
             None => latents.shallow_clone(),
