@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use musicot_core::Error as CoreError;
+use musicot_core::{Checkpoint, Error as CoreError, Storage, checkpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{BUNDLE_FORMAT, BundleConfig, PlanShape, SamplingDefaults, StageEntry};
 use crate::{Bundle, Result, Stage};
+
+/// The file of a stage's weights.
+const WEIGHTS: &str = "model.safetensors";
 
 /// What a bundle is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct BundlePlan {
     pub licence: String,
     /// Directories of the trained stages.
     pub stages: BTreeMap<Stage, PathBuf>,
+    /// Element type on disk of a stage's weights, where it is not to stay as it was trained.
+    #[serde(default)]
+    pub storage: BTreeMap<Stage, Storage>,
     /// Samples per second of the waveform.
     pub sample_rate_hz: u32,
     /// Semantic tokens per second.
@@ -46,7 +52,11 @@ pub fn assemble(plan: &BundlePlan, out: &Path) -> Result<Bundle> {
     }
     let mut stages = BTreeMap::new();
     for (stage, source) in &plan.stages {
-        copy_files(source, &partial.join(stage.name()))?;
+        let target = partial.join(stage.name());
+        copy_files(source, &target)?;
+        if let Some(storage) = plan.storage.get(stage) {
+            convert(&target.join(WEIGHTS), *storage)?;
+        }
         let entry = StageEntry {
             directory: stage.name().to_owned(),
             kind: stage.kind().to_owned(),
@@ -68,6 +78,15 @@ pub fn assemble(plan: &BundlePlan, out: &Path) -> Result<Bundle> {
     Bundle::seal(&partial, config)?;
     fs::rename(&partial, out).map_err(CoreError::io(out))?;
     Bundle::open(out)
+}
+
+/// Writes a checkpoint again with another element type.
+fn convert(weights: &Path, storage: Storage) -> Result<()> {
+    let checkpoint = Checkpoint::open(weights)?;
+    let named = checkpoint.names().into_iter().map(|name| Ok((name.clone(), checkpoint.tensor(&name)?)));
+    let named = named.collect::<Result<Vec<_>>>()?;
+    drop(checkpoint);
+    Ok(checkpoint::write(weights, &named, storage)?)
 }
 
 fn copy_files(source: &Path, target: &Path) -> Result<()> {
