@@ -25,7 +25,13 @@ pub const FLAGS: [&str; 10] = [
 /// What the example makes.
 const MADE: [&str; 5] = ["song.wav", "plan.json", "plan.svg", "plan.png", "manifest.json"];
 
-const NO_MODEL: &str = "models/mini, the small trained model, is not in this tree yet. Pass a bundle of your own with \
+/// What is played when nobody says what.
+const PROMPT: &str = "calm jazz with piano and bass at 90 bpm";
+
+/// Flags that say what the music is to be.
+const SUBJECTS: [&str; 3] = ["--prompt", "--tags", "--reference"];
+
+const NO_MODEL: &str = "models/mini, the small trained model, is not in this tree (published packages leave it out). Pass a bundle of your own with \
     --bundle DIR, or train the small one: cargo xtask train-mini (see models/README.md).";
 
 /// `cargo xtask demo [flags] [-- flags of generate]`.
@@ -51,6 +57,9 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
             command.arg(flag).arg(path);
         }
     }
+    if needs_prompt(&named, others) {
+        command.args(["--prompt", PROMPT]);
+    }
     command.args(others);
     println!("\ndemo: {}", process::shown(&command));
     let mut factor = None;
@@ -61,6 +70,13 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     })?;
     process::check(&command, status)?;
     report(ws, &out, factor.as_deref())
+}
+
+/// Whether nothing given says what the music is to be; what follows `--` may be anything.
+fn needs_prompt(named: &[String], others: &[String]) -> bool {
+    let says =
+        |word: &String| SUBJECTS.iter().any(|flag| word == flag || word.starts_with(&format!("{flag}=")));
+    !named.iter().chain(others).any(says)
 }
 
 /// Builds examples of a package in the release profile, with cargo's own progress.
@@ -123,6 +139,14 @@ mod tests {
         assert_eq!(value_of(&args(&["--seed", "1", "--out", "x"]), "--out"), Some("x"));
         assert_eq!(value_of(&args(&["--out=y=z"]), "--out"), Some("y=z"));
         assert_eq!(value_of(&args(&["--prompt", "--out", "--seed", "1"]), "--out"), None);
+    }
+
+    #[test]
+    fn only_a_demo_of_nothing_needs_a_prompt() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert!(needs_prompt(&words(&["--seed", "--tempo"]), &words(&["--threads", "1"])));
+        assert!(!needs_prompt(&words(&["--reference"]), &[]));
+        assert!(!needs_prompt(&[], &words(&["--prompt=x"])));
     }
 
     #[test]

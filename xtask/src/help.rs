@@ -69,7 +69,8 @@ Sets libtorch up, builds the example `generate` and turns a text into music with
     cargo xtask demo --tempo 120 --key \"A minor\" --tags \"piano, jazz\" --out out/jazz
     cargo xtask demo --reference my-song.mp3
 
-    --prompt TEXT      what to hear: instruments, style, tempo, mood, sections
+    --prompt TEXT      what to hear: instruments, style, tempo, mood, sections (calm jazz with piano and bass at 90 bpm,
+                       where --tags and --reference say nothing either)
     --seconds N        length of the song (30)
     --seed N           another seed, another song; the same seed, the same song
     --reference FILE   a recording (wav, flac, ogg, mp3, m4a) whose thoughts become part of the plan
