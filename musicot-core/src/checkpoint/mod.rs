@@ -1,12 +1,17 @@
-//! Reading and writing safetensors checkpoints, strictly: exactly the model's tensors, exactly their shapes.
+//! Reading and writing checkpoints, strictly: exactly the model's tensors, exactly their shapes.
 //!
 //! [`Checkpoint`] opens a file (or a directory, also one of shards), [`crate::ParamStore::load`] copies it into a model, and
 //! [`write()`] makes a file. The format is that of <https://github.com/huggingface/safetensors>; the one addition is how
-//! [`Storage::Int8`] keeps the scales of quantised matrices.
+//! [`Storage::Int8`] keeps the scales of quantised matrices. Files of PyTorch's `torch.save` are read too, without running
+//! anything that is in them.
 
+mod index;
+mod pickle;
 mod read;
 mod rename;
 mod report;
+mod safetensors;
+mod shard;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@ use safetensors::{Dtype, View};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::read::{SCALE_SUFFIX, scale_name};
+use super::safetensors::{SCALE_SUFFIX, scale_name};
 use crate::files::write_atomic;
 use crate::{Error, Result, shape};
 
