@@ -88,7 +88,8 @@ impl MusicLmConfig {
     /// # Errors
     /// [`musicot_core::Error::Config`] names the field.
     pub fn validate(&self) -> Result<MusicVocab> {
-        self.llama.validate().map_err(|error| match error {
+        let llama = self.llama.validate().and_then(|()| self.llama.expect_unbounded());
+        llama.map_err(|error| match error {
             Error::Core(musicot_core::Error::Config { field, reason }) => {
                 Error::config(format!("llama.{field}"), reason)
             }

@@ -28,7 +28,7 @@ pub use generate::{
     AudioLength, AudioRequest, AudioSong, AudioStep, AudioTokens, PlanRequest, PlanSong, ThoughtStep,
     Thoughts,
 };
-pub use llama::{Llama, LlamaConfig};
+pub use llama::{GreedyOptions, GreedyTokens, Llama, LlamaConfig, RopeScaling};
 pub use lyrics::LyricTokenizer;
 pub use model::MusicLm;
 pub use musicot_core as core;

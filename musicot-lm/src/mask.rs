@@ -2,7 +2,7 @@
 
 use musicot_core::tch::{Device, Kind, Tensor};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Hides a position. Finite, because a row of minus infinities is not a number; so large that the softmax is exactly 0.
 const HIDDEN: f64 = -1e30;
@@ -13,8 +13,16 @@ pub(crate) fn causal(new: i64, visible: i64, device: Device) -> Result<Tensor> {
     additive(&column.f_le_tensor(&row)?)
 }
 
+/// `[batch, 1, new, visible]`: [`causal`] over the last `new` positions without those that `padding [batch, 1, 1, visible]` hides. A
+/// padded position sees itself, or its row would have no finite score.
+pub(crate) fn causal_after(padding: &Tensor, new: i64) -> Result<Tensor> {
+    let visible = padding.size().last().copied().unwrap_or(0);
+    let own = only_self(new, visible, padding.device())?;
+    Ok(causal(new, visible, padding.device())?.f_add(padding)?.f_maximum(&own)?)
+}
+
 /// `[new, visible]`: each of the last `new` of `visible` positions sees only itself.
-pub(crate) fn only_self(new: i64, visible: i64, device: Device) -> Result<Tensor> {
+fn only_self(new: i64, visible: i64, device: Device) -> Result<Tensor> {
     let (row, column) = rows_and_columns(new, visible, device)?;
     additive(&column.f_eq_tensor(&row)?)
 }
@@ -35,11 +43,27 @@ pub(crate) fn windowed(
     additive(&column.f_le_tensor(&row)?.f_logical_and(&is_kept)?)
 }
 
-/// `[rows, positions]`: the first `padding[row]` positions are hidden.
-pub(crate) fn padding(padding: &[i64], positions: i64, device: Device) -> Result<Tensor> {
+/// `[rows, 1, 1, positions]`: the first `padding[row]` positions are hidden; `None` where that hides nothing.
+pub(crate) fn padding(padding: &[i64], positions: i64, device: Device) -> Result<Option<Tensor>> {
+    if padding.iter().all(|pad| *pad == 0) {
+        return Ok(None);
+    }
     let first = Tensor::f_from_slice(padding)?.f_to_device(device)?.f_unsqueeze(1)?;
     let column = Tensor::f_arange(positions, (Kind::Int64, device))?.f_unsqueeze(0)?;
-    additive(&column.f_ge_tensor(&first)?)
+    Ok(Some(additive(&column.f_ge_tensor(&first)?)?.f_unsqueeze(1)?.f_unsqueeze(1)?))
+}
+
+/// A mask in the element type of the scores that it is added to, with the lowest finite value of that type where it was lower.
+pub(crate) fn in_kind(mask: &Tensor, kind: Kind) -> Result<Tensor> {
+    if !matches!(mask.kind(), Kind::Float | Kind::Double | Kind::BFloat16 | Kind::Half) {
+        return Err(Error::input("mask", format!("expected floating-point elements, got {:?}", mask.kind())));
+    }
+    let lowest = match kind {
+        Kind::Half => -65_504.0,
+        // The largest bfloat16, 0x7f7f, is an f32 with the lower half empty.
+        _ => f64::from(f32::from_bits(0xff7f_0000)),
+    };
+    Ok(mask.f_clamp_min(lowest)?.f_to_kind(kind)?)
 }
 
 /// Positions of the rows (the last `new`) as a column, positions of the columns as a row.

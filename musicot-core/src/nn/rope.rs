@@ -10,7 +10,7 @@ pub struct Rope {
     inverse_frequencies: Tensor,
 }
 
-/// Cosines and sines for some positions, each `[positions, rotated dims]`.
+/// Cosines and sines for some positions, each `[positions, rotated dims]`, or `[batch, 1, positions, rotated dims]` where rows differ.
 #[derive(Debug)]
 pub struct RopeTable {
     cos: Tensor,
@@ -31,14 +31,38 @@ impl Rope {
         }
         let frequencies: Vec<f32> =
             (0..dims / 2).map(|i| theta.powf(-2.0 * i as f64 / dims as f64) as f32).collect();
-        Ok(Self { inverse_frequencies: Tensor::f_from_slice(&frequencies)?.f_to_device(device)? })
+        Self::from_frequencies(&frequencies, device)
     }
 
-    /// The table for integer or fractional positions `[positions]`.
+    /// Rotates the first `2 * frequencies.len()` dims of each head by these angles, radians per position: those of scaled embeddings.
     ///
     /// # Errors
-    /// libtorch could not allocate.
+    /// [`Error::Input`] when there are none, or one is not finite.
+    pub fn from_frequencies(frequencies: &[f32], device: Device) -> Result<Self> {
+        if frequencies.is_empty() || frequencies.iter().any(|frequency| !frequency.is_finite()) {
+            return Err(Error::input("rotary frequencies", "expected at least one, and finite ones only"));
+        }
+        Ok(Self { inverse_frequencies: Tensor::f_from_slice(frequencies)?.f_to_device(device)? })
+    }
+
+    /// The table for integer or fractional positions, `[positions]` for all rows of a batch or `[batch, positions]` for each of them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of axes; libtorch could not allocate.
     pub fn table(&self, positions: &Tensor) -> Result<RopeTable> {
+        let positions = match positions.dim() {
+            1 => positions.shallow_clone(),
+            // An axis for the heads.
+            2 => positions.f_unsqueeze(1)?,
+            _ => {
+                let expected = "[positions] or [batch, positions]".to_owned();
+                return Err(Error::Shape {
+                    what: "positions".to_owned(),
+                    expected,
+                    actual: positions.size(),
+                });
+            }
+        };
         let positions = positions.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
         let angles = positions.f_mul(&self.inverse_frequencies)?;
         let angles = Tensor::f_cat(&[&angles, &angles], -1)?;
@@ -58,21 +82,13 @@ impl Rope {
 }
 
 impl RopeTable {
-    /// Rotates `[.., positions, head_dim]` (`[batch, heads, positions, head_dim]` in attention); dims beyond the table's pass unchanged.
+    /// Rotates `[.., positions, head_dim]` (`[batch, heads, positions, head_dim]` in attention, always so where rows differ); dims
+    /// beyond the table's pass unchanged.
     ///
     /// # Errors
-    /// [`Error::Shape`] for another number of positions or narrower heads.
+    /// [`Error::Shape`] for another batch or number of positions, or narrower heads.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let (positions, dims) = self.cos.size2()?;
-        let size = x.size();
-        let width = match size.as_slice() {
-            [.., length, width] if *length == positions && *width >= dims => *width,
-            _ => {
-                let expected = format!("[.., {positions} positions, at least {dims}]");
-                return Err(Error::Shape { what: "rotated heads".to_owned(), expected, actual: size });
-            }
-        };
-        let rest = width - dims;
+        let (dims, rest) = self.split_width(x)?;
         let (cos, sin) = (self.cos.f_to_kind(x.kind())?, self.sin.f_to_kind(x.kind())?);
         let rotated = x.f_narrow(-1, 0, dims)?;
         let low = rotated.f_narrow(-1, 0, dims / 2)?;
@@ -83,5 +99,25 @@ impl RopeTable {
             return Ok(rotated);
         }
         Ok(Tensor::f_cat(&[&rotated, &x.f_narrow(-1, dims, rest)?], -1)?)
+    }
+
+    /// Dims that are turned, and those that are not.
+    fn split_width(&self, x: &Tensor) -> Result<(i64, i64)> {
+        let (table, size) = (self.cos.size(), x.size());
+        let (rows, length, dims) = match table.as_slice() {
+            [rows, _, length, dims] => (Some(*rows), *length, *dims),
+            _ => self.cos.size2().map(|(length, dims)| (None, length, dims))?,
+        };
+        let width = match (rows, size.as_slice()) {
+            (None, [.., positions, width]) if *positions == length => *width,
+            (Some(rows), [batch, _, positions, width]) if (*batch, *positions) == (rows, length) => *width,
+            _ => 0,
+        };
+        if width >= dims {
+            return Ok((dims, width - dims));
+        }
+        let leading = rows.map_or_else(|| "..".to_owned(), |rows| format!("{rows}, heads"));
+        let expected = format!("[{leading}, {length} positions, at least {dims}]");
+        Err(Error::Shape { what: "rotated heads".to_owned(), expected, actual: size })
     }
 }

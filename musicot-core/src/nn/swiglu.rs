@@ -19,18 +19,26 @@ impl SwiGlu {
     /// # Errors
     /// See [`Scope::param`].
     pub fn new(scope: &Scope, dim: i64, hidden: i64) -> Result<Self> {
-        Self::with_init(scope, dim, hidden, Init::fan_in(dim), Init::fan_in(hidden))
+        Self::with_init(scope, dim, hidden, false, Init::fan_in(dim), Init::fan_in(hidden))
     }
 
-    /// Like [`SwiGlu::new`] with given initial weights of the two matrices that read and of the one that writes.
+    /// Like [`SwiGlu::new`], with `bias` one for each matrix, and with given initial weights of the two matrices that read and of the one
+    /// that writes.
     ///
     /// # Errors
     /// See [`Scope::param`].
-    pub fn with_init(scope: &Scope, dim: i64, hidden: i64, read: Init, write: Init) -> Result<Self> {
+    pub fn with_init(
+        scope: &Scope,
+        dim: i64,
+        hidden: i64,
+        bias: bool,
+        read: Init,
+        write: Init,
+    ) -> Result<Self> {
         Ok(Self {
-            gate: Linear::with_init(&scope.sub("gate_proj"), dim, hidden, false, read)?,
-            up: Linear::with_init(&scope.sub("up_proj"), dim, hidden, false, read)?,
-            down: Linear::with_init(&scope.sub("down_proj"), hidden, dim, false, write)?,
+            gate: Linear::with_init(&scope.sub("gate_proj"), dim, hidden, bias, read)?,
+            up: Linear::with_init(&scope.sub("up_proj"), dim, hidden, bias, read)?,
+            down: Linear::with_init(&scope.sub("down_proj"), hidden, dim, bias, write)?,
         })
     }
 

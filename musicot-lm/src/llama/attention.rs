@@ -42,12 +42,12 @@ impl Attention {
     pub(super) fn new(scope: &Scope, config: &LlamaConfig) -> Result<Self> {
         let (dim, head) = (config.hidden_size, config.head_size());
         let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
-        let (read, write) = (initial(), initial_residual(config));
+        let (read, write, bias) = (initial(), initial_residual(config), config.attention_bias);
         Ok(Self {
-            query: Linear::with_init(&scope.sub("q_proj"), dim, queries, false, read)?,
-            key: Linear::with_init(&scope.sub("k_proj"), dim, keys, false, read)?,
-            value: Linear::with_init(&scope.sub("v_proj"), dim, keys, false, read)?,
-            output: Linear::with_init(&scope.sub("o_proj"), queries, dim, false, write)?,
+            query: Linear::with_init(&scope.sub("q_proj"), dim, queries, bias, read)?,
+            key: Linear::with_init(&scope.sub("k_proj"), dim, keys, bias, read)?,
+            value: Linear::with_init(&scope.sub("v_proj"), dim, keys, bias, read)?,
+            output: Linear::with_init(&scope.sub("o_proj"), queries, dim, bias, write)?,
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
             head_dim: head,

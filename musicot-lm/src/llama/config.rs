@@ -1,12 +1,8 @@
 //! Sizes of a LLaMA decoder, in the words of Hugging Face's `config.json`.
 
-use std::path::Path;
-
-use musicot_core::Error as CoreError;
-use musicot_core::files::read_json;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use super::RopeScaling;
 use crate::{Error, Result};
 
 /// Configuration of a [`super::Llama`]. The default is the size of the embedded mini model, which is our choice; the paper's system is
@@ -33,6 +29,17 @@ pub struct LlamaConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
+    /// How they are changed for long sequences.
+    #[serde(skip_serializing_if = "RopeScaling::is_default")]
+    pub rope_scaling: RopeScaling,
+    /// Positions of the first training: beyond them [`RopeScaling::Dynamic`] changes the frequencies. Nothing else depends on it.
+    pub max_position_embeddings: i64,
+    /// Whether the four projections of attention have biases.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub attention_bias: bool,
+    /// Whether the three matrices of the feed-forward networks have biases.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mlp_bias: bool,
     /// Whether the output matrix is the embedding table.
     pub tie_word_embeddings: bool,
 }
@@ -49,40 +56,29 @@ impl Default for LlamaConfig {
             head_dim: None,
             rms_norm_eps: 1e-5,
             rope_theta: 10_000.0,
+            rope_scaling: RopeScaling::Default,
+            max_position_embeddings: 2048,
+            attention_bias: false,
+            mlp_bias: false,
             tie_word_embeddings: false,
         }
     }
 }
 
-/// Keys of published files that do not change what a forward pass computes.
-const HARMLESS: [&str; 24] = [
-    "_name_or_path",
-    "architectures",
-    "attention_dropout",
-    "bos_token_id",
-    "chunk_size_feed_forward",
-    "dtype",
-    "eos_token_id",
-    "id2label",
-    "initializer_range",
-    "is_encoder_decoder",
-    "label2id",
-    "max_position_embeddings",
-    "output_attentions",
-    "output_hidden_states",
-    "pad_token_id",
-    "pretraining_tp",
-    "problem_type",
-    "return_dict",
-    "tokenizer_class",
-    "torch_dtype",
-    "torchscript",
-    "transformers_version",
-    "use_cache",
-    "use_return_dict",
-];
-
 impl LlamaConfig {
+    /// The sizes of TinyLlama 1.1B (Zhang et al., 2024), those of the class of decoder that the paper's system has.
+    pub fn tiny_llama_1_1b() -> Self {
+        Self {
+            vocab_size: 32_000,
+            hidden_size: 2048,
+            intermediate_size: 5632,
+            num_hidden_layers: 22,
+            num_attention_heads: 32,
+            num_key_value_heads: 4,
+            ..Self::default()
+        }
+    }
+
     /// Width of a head.
     pub fn head_size(&self) -> i64 {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
@@ -100,6 +96,7 @@ impl LlamaConfig {
             ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("num_key_value_heads", self.num_key_value_heads),
+            ("max_position_embeddings", self.max_position_embeddings),
         ] {
             if !(1..=1 << 24).contains(&value) {
                 return Err(Error::config(field, format!("expected 1 to 2^24, got {value}")));
@@ -128,77 +125,16 @@ impl LlamaConfig {
                 return Err(Error::config(field, format!("expected a positive number, got {value}")));
             }
         }
+        self.rope_scaling.validate(head)
+    }
+
+    /// Refuses a scaling that depends on absolute positions, which a sequence that rolls on without end cannot have.
+    pub(crate) fn expect_unbounded(&self) -> Result<()> {
+        if self.rope_scaling.is_dynamic() {
+            let reason =
+                "dynamic depends on the length of the sequence: expected another scaling where songs roll on";
+            return Err(Error::config("rope_scaling", reason));
+        }
         Ok(())
     }
-
-    /// Reads a published `config.json`: keys that change nothing are passed over, values that would change the result are refused.
-    ///
-    /// # Errors
-    /// [`CoreError::Format`] names the key.
-    pub fn read_published(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let published: Map<String, Value> = read_json(path)?;
-        let config = Self::from_published(published).map_err(|reason| CoreError::format(path, reason))?;
-        config.validate()?;
-        Ok(config)
-    }
-
-    fn from_published(published: Map<String, Value>) -> Result<Self, String> {
-        let mut own = Map::new();
-        for (key, value) in published {
-            match key.as_str() {
-                "rope_parameters" | "rope_scaling" => read_rope(&key, value, &mut own)?,
-                "model_type" => expect_value(&key, &value, &Value::from("llama"))?,
-                "hidden_act" => expect_value(&key, &value, &Value::from("silu"))?,
-                "attention_bias" | "mlp_bias" => expect_value(&key, &value, &Value::from(false))?,
-                name if HARMLESS.contains(&name) => {}
-                // A null stands for an absent key in published files.
-                _ if value.is_null() => {}
-                _ => drop(own.insert(key, value)),
-            }
-        }
-        // Files of multi-head models before grouping leave the key out.
-        if let (false, Some(heads)) =
-            (own.contains_key("num_key_value_heads"), own.get("num_attention_heads").cloned())
-        {
-            own.insert("num_key_value_heads".to_owned(), heads);
-        }
-        for key in
-            ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
-        {
-            if !own.contains_key(key) {
-                return Err(format!("key `{key}` is missing"));
-            }
-        }
-        serde_json::from_value(Value::Object(own)).map_err(|e| e.to_string())
-    }
-}
-
-fn expect_value(key: &str, found: &Value, expected: &Value) -> Result<(), String> {
-    if found == expected { Ok(()) } else { Err(format!("key `{key}`: expected {expected}, got {found}")) }
-}
-
-/// `rope_scaling` (older files) and `rope_parameters` (transformers 5): only unscaled rotary embeddings are known here.
-fn read_rope(key: &str, value: Value, own: &mut Map<String, Value>) -> Result<(), String> {
-    let Value::Object(fields) = value else {
-        return if value.is_null() {
-            Ok(())
-        } else {
-            Err(format!("key `{key}`: expected an object, got {value}"))
-        };
-    };
-    // The type first: it explains the other fields.
-    for name in ["rope_type", "type"] {
-        if let Some(found) = fields.get(name) {
-            expect_value(&format!("{key}.{name}"), found, &Value::from("default"))?;
-        }
-    }
-    for (name, value) in fields {
-        match name.as_str() {
-            "rope_type" | "type" => {}
-            "rope_theta" => drop(own.insert(name, value)),
-            _ => return Err(format!("key `{key}.{name}` is not supported")),
-        }
-    }
-    Ok(())
 }

@@ -1,17 +1,17 @@
 //! The decoder's weights and its pass over whole sequences.
 
 use std::ops::Range;
-use std::path::Path;
 
-use musicot_core::nn::{Embedding, Linear, RmsNorm, Rope, RopeTable, SwiGlu};
+use musicot_core::nn::{Embedding, Linear, RmsNorm, RopeTable, SwiGlu};
 use musicot_core::tch::{Device, Kind, Tensor};
-use musicot_core::{Checkpoint, Error as CoreError, KeyMap, LoadOptions, ParamStore, Scope, shape};
+use musicot_core::{Error as CoreError, Scope, shape};
 
 use super::LlamaConfig;
 use super::attention::{Attention, LayerCache, Slots, initial, initial_residual};
+use super::rotary::Rotary;
 use super::session::Session;
 use crate::causal::{CausalLm, LmSession, SessionShape};
-use crate::{Error, Result};
+use crate::{Error, Result, mask};
 
 /// A LLaMA decoder with the tensor names of Hugging Face's `LlamaForCausalLM`.
 ///
@@ -33,7 +33,7 @@ pub struct Llama {
     pub(super) norm: RmsNorm,
     /// `None`: the embedding table is the output matrix.
     head: Option<Linear>,
-    pub(super) rope: Rope,
+    pub(super) rope: Rotary,
     device: Device,
 }
 
@@ -57,6 +57,7 @@ impl Layer {
                 &scope.sub("mlp"),
                 dim,
                 config.intermediate_size,
+                config.mlp_bias,
                 initial(),
                 initial_residual(config),
             )?,
@@ -107,26 +108,8 @@ impl Llama {
                 initial(),
             )?),
         };
-        let rope = Rope::new(config.head_size(), config.rope_theta, scope.device())?;
+        let rope = Rotary::new(config, scope.device())?;
         Ok(Self { config: config.clone(), embedding, layers, norm, head, rope, device: scope.device() })
-    }
-
-    /// Loads a published directory (`config.json` and safetensors, whole or in shards) in f32.
-    ///
-    /// # Errors
-    /// [`CoreError::Checkpoint`] lists every tensor that does not fit; see also [`LlamaConfig::read_published`].
-    pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        let dir = dir.as_ref();
-        let config = LlamaConfig::read_published(dir.join("config.json"))?;
-        let store = ParamStore::for_loading(device, Kind::Float);
-        let llama = Self::new(&store.root(), &config)?;
-        // Older files carry the frequencies as buffers; tied ones may repeat the table as the output matrix.
-        let mut rename = KeyMap::default().drop_containing("rotary_emb.inv_freq");
-        if config.tie_word_embeddings {
-            rename = rename.drop_containing("lm_head.weight");
-        }
-        store.load(&Checkpoint::open(dir)?, &LoadOptions { rename, ..Default::default() })?;
-        Ok(llama)
     }
 
     /// The sizes.
@@ -139,9 +122,45 @@ impl Llama {
         self.head.as_ref().map_or(self.embedding.weight(), Linear::weight)
     }
 
-    /// Element type of the weights.
-    pub(super) fn kind(&self) -> Kind {
+    /// Element type of the weights, of embeddings and of hidden states.
+    pub fn kind(&self) -> Kind {
         self.embedding.weight().kind()
+    }
+
+    /// Embeddings `[batch, seq, dim]` to final hidden states of the same shape, without a cache: each position sees itself and all before
+    /// it but the first `padding[row]` ones, and position 0 comes after these. The states of padded positions mean nothing.
+    ///
+    /// # Errors
+    /// [`CoreError::Shape`] when a shape does not match, [`CoreError::Input`] when padding leaves a row empty.
+    pub fn forward_padded(&self, embeddings: &Tensor, padding: &[i64]) -> Result<Tensor> {
+        let rows = padding.len() as i64;
+        shape::expect("embeddings [batch, seq, dim]", embeddings, &[rows, shape::ANY, self.dim()])?;
+        let seq = embeddings.size()[1];
+        expect_padding(padding, seq)?;
+        let hidden = mask::padding(padding, seq, self.device)?;
+        let mask = hidden.map(|hidden| mask::causal_after(&hidden, seq)).transpose()?;
+        self.layers(embeddings, &self.rope.slots(0, seq, padding)?, mask.as_ref())
+    }
+
+    fn layers(&self, embeddings: &Tensor, rope: &RopeTable, mask: Option<&Tensor>) -> Result<Tensor> {
+        shape::expect_kind("embeddings", embeddings, self.kind())?;
+        let mask = mask.map(|mask| mask::in_kind(mask, self.kind())).transpose()?;
+        let mut x = embeddings.shallow_clone();
+        for layer in &self.layers {
+            x = layer.forward(&x, rope, mask.as_ref())?;
+        }
+        Ok(self.norm.forward(&x)?)
+    }
+}
+
+/// Refuses padding that leaves nothing of a row.
+pub(super) fn expect_padding(padding: &[i64], seq: i64) -> Result<()> {
+    match padding.iter().find(|pad| !(0..seq).contains(pad)) {
+        None => Ok(()),
+        Some(pad) => Err(Error::input(
+            "padding",
+            format!("expected at least 0 and less than {seq} positions, got {pad}"),
+        )),
     }
 }
 
@@ -164,12 +183,7 @@ impl CausalLm for Llama {
 
     fn forward(&self, embeddings: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         shape::expect("embeddings [batch, seq, dim]", embeddings, &[shape::ANY, shape::ANY, self.dim()])?;
-        let rope = self.rope.range(0, embeddings.size()[1])?;
-        let mut x = embeddings.shallow_clone();
-        for layer in &self.layers {
-            x = layer.forward(&x, &rope, mask)?;
-        }
-        Ok(self.norm.forward(&x)?)
+        self.layers(embeddings, &self.rope.slots(0, embeddings.size()[1], &[])?, mask)
     }
 
     fn logits(&self, hidden: &Tensor, rows: Range<i64>) -> Result<Tensor> {
@@ -189,6 +203,9 @@ impl CausalLm for Llama {
             && shape.padding.iter().all(|pad| (0..shape.prefix_positions).contains(pad));
         if !valid {
             return Err(Error::input("session", format!("sizes out of range: {shape:?}")));
+        }
+        if shape.window_positions > 0 {
+            self.config.expect_unbounded()?;
         }
         Ok(Box::new(Session::new(self, shape)?))
     }

@@ -7,7 +7,7 @@
 
 use musicot_core::nn::RopeTable;
 use musicot_core::shape;
-use musicot_core::tch::{Kind, Tensor, no_grad_guard};
+use musicot_core::tch::{Tensor, no_grad_guard};
 
 use super::Llama;
 use super::attention::{LayerCache, Slots};
@@ -36,16 +36,11 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(llama: &'a Llama, shape: &SessionShape) -> Result<Self> {
-        let slots = shape.prefix_positions + shape.window_positions;
+        let slots = shape.prefix_positions.saturating_add(shape.window_positions);
         let new_cache =
             |_| LayerCache::new(&llama.config, shape.batch(), slots, llama.kind(), llama.device());
         let caches = (0..llama.layers.len()).map(new_cache).collect::<Result<_>>()?;
-        let padding = match shape.padding.iter().any(|pad| *pad > 0) {
-            true => {
-                Some(mask::padding(&shape.padding, slots, llama.device())?.f_unsqueeze(1)?.f_unsqueeze(1)?)
-            }
-            false => None,
-        };
+        let padding = mask::padding(&shape.padding, slots, llama.device())?;
         Ok(Self { llama, caches, shape: shape.clone(), prefix: 0, rolled: 0, shift: 0, padding })
     }
 
@@ -57,9 +52,10 @@ impl<'a> Session<'a> {
         mask: Option<&Tensor>,
         slots: Slots,
     ) -> Result<Tensor> {
+        let mask = mask.map(|mask| mask::in_kind(mask, self.llama.kind())).transpose()?;
         let mut x = embeddings.shallow_clone();
         for (layer, cache) in self.llama.layers.iter().zip(&self.caches) {
-            x = layer.cached(&x, rope, mask, cache, slots)?;
+            x = layer.cached(&x, rope, mask.as_ref(), cache, slots)?;
         }
         let last = x.f_select(1, -1)?;
         Ok(self.llama.norm.forward(&last)?)
@@ -80,21 +76,15 @@ impl<'a> Session<'a> {
         if new == 1 {
             return self.padding.as_ref().map(|padding| Ok(padding.f_narrow(3, 0, visible)?)).transpose();
         }
-        let causal = mask::causal(new, visible, self.llama.device())?;
         Ok(Some(match &self.padding {
-            None => causal,
-            Some(padding) => {
-                // A padded position sees itself, or its row would have no finite score.
-                let own = mask::only_self(new, visible, self.llama.device())?;
-                causal.f_add(&padding.f_narrow(3, 0, visible)?)?.f_maximum(&own)?
-            }
+            None => mask::causal(new, visible, self.llama.device())?,
+            Some(padding) => mask::causal_after(&padding.f_narrow(3, 0, visible)?, new)?,
         }))
     }
 
     fn move_prefix(&mut self, shift: i64) -> Result<()> {
         if shift != self.shift {
-            let same = Tensor::f_full([self.prefix], shift, (Kind::Int64, self.llama.device()))?;
-            let rope = self.llama.rope.table(&same)?;
+            let rope = self.llama.rope.shift(self.prefix, shift)?;
             for cache in &mut self.caches {
                 cache.move_prefix(self.prefix, &rope)?;
             }
@@ -117,7 +107,7 @@ impl LmSession for Session<'_> {
             return Err(Error::input("session", format!("expected 1 to {free} new positions, got {new}")));
         }
         let mask = self.extend_mask(new)?;
-        let rope = self.llama.rope.range(self.prefix, new)?;
+        let rope = self.llama.rope.slots(self.prefix, new, &self.shape.padding)?;
         let slots = Slots { start: self.prefix, visible: self.prefix + new };
         let hidden = self.run(embeddings, &rope, mask.as_ref(), slots)?;
         self.prefix += new;
@@ -133,7 +123,7 @@ impl LmSession for Session<'_> {
         }
         // The first rolled position is at distance 1 from the end of the prefix.
         self.move_prefix(prefix_shift(self.rolled + 1, self.shape.reach_positions))?;
-        let rope = self.llama.rope.range(self.prefix + self.rolled, 1)?;
+        let rope = self.llama.rope.slots(self.prefix + self.rolled, 1, &self.shape.padding)?;
         let slots = Slots {
             start: self.prefix + self.rolled % window,
             visible: self.prefix + window.min(self.rolled + 1),
