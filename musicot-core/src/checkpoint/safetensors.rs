@@ -16,7 +16,7 @@ pub(super) const SCALE_SUFFIX: &str = "#scale";
 /// A checked header and the mapped data behind it.
 #[derive(Debug)]
 pub(super) struct SafetensorsFile {
-    map: Mmap,
+    pub(super) map: Mmap,
     /// Bytes before the tensors' data.
     header: usize,
     metadata: Metadata,

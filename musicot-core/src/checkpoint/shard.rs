@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use serde_json::{Map, Value};
 use tch::Tensor;
 
@@ -77,11 +79,15 @@ impl Shard {
         }
     }
 
+    /// Copies a tensor to the host. The pages it was read from are let go of: a model that is loaded takes the memory of its weights,
+    /// not that of the file as well.
     pub(super) fn tensor(&self, name: &str) -> Result<Tensor> {
-        match &self.content {
-            Content::Safetensors(file) => file.tensor(&self.path, name),
-            Content::Pickle(file) => file.tensor(&self.path, name),
-        }
+        let (tensor, map) = match &self.content {
+            Content::Safetensors(file) => (file.tensor(&self.path, name), &file.map),
+            Content::Pickle(file) => (file.tensor(&self.path, name), &file.map),
+        };
+        release(map);
+        tensor
     }
 
     pub(super) fn metadata(&self) -> Result<Map<String, Value>> {
@@ -102,3 +108,15 @@ fn map_file(path: &Path) -> Result<Mmap> {
     // truncates the file while it is open can raise SIGBUS; checkpoints are written by rename, never in place.
     unsafe { Mmap::map(&file) }.map_err(Error::io(path))
 }
+
+/// Lets the system take the pages of a map back; they come from the file again when they are next read.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn release(map: &Mmap) {
+    // SAFETY: the map is backed by a file and never written to, so that its content is the same before and after, even for
+    // another thread that is reading it. A refusal costs memory, nothing else.
+    let _refused = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) }.err();
+}
+
+#[cfg(not(unix))]
+fn release(_map: &Mmap) {}

@@ -65,7 +65,7 @@ pub(super) fn is_torch(bytes: &[u8]) -> bool {
 /// A mapped archive and the checked places of its tensors.
 #[derive(Debug)]
 pub(super) struct PickleFile {
-    map: Mmap,
+    pub(super) map: Mmap,
     tensors: BTreeMap<String, View>,
 }
 
