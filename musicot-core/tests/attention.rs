@@ -258,6 +258,28 @@ fn rotation_keeps_length_and_leaves_the_rest_alone() {
 }
 
 #[test]
+fn rows_may_stand_at_positions_of_their_own() {
+    let rope = Rope::from_frequencies(&[1.0, 0.25], Device::Cpu).unwrap();
+    let x = noise(3, &[2, 3, 4, 5]);
+    let positions = Tensor::from_slice(&[0_i64, 0, 0, 1, 5, 6, 7, 8]).reshape([2, 4]);
+    let turned = rope.table(&positions).unwrap().apply(&x).unwrap();
+    for row in 0..2 {
+        let alone = rope.table(&positions.get(row)).unwrap().apply(&x.narrow(0, row, 1)).unwrap();
+        assert_eq!(turned.narrow(0, row, 1), alone);
+    }
+    assert_eq!(rope.range(5, 4).unwrap().apply(&x.get(1)).unwrap(), turned.get(1));
+    let table = rope.table(&positions).unwrap();
+    for shape in [vec![3, 3, 4, 5], vec![2, 3, 5, 5], vec![2, 3, 4, 3], vec![2, 4, 5], vec![4, 5], vec![]] {
+        let error = table.apply(&noise(0, &shape)).unwrap_err().to_string();
+        assert!(error.contains("[2, heads, 4 positions, at least 4]"), "{error}");
+    }
+    assert!(rope.table(&positions.unsqueeze(0)).is_err() && rope.table(&positions.get(0).get(0)).is_err());
+    for frequencies in [vec![], vec![1.0, f32::NAN], vec![f32::INFINITY]] {
+        assert!(Rope::from_frequencies(&frequencies, Device::Cpu).is_err(), "{frequencies:?}");
+    }
+}
+
+#[test]
 fn impossible_rotations_are_refused() {
     for (dims, theta) in [(0, 1e4), (3, 1e4), (-2, 1e4), (4, 0.0), (4, f64::NAN), (4, f64::INFINITY)] {
         assert!(matches!(Rope::new(dims, theta, Device::Cpu), Err(Error::Config { .. })), "{dims} {theta}");

@@ -359,6 +359,29 @@ fn keys_that_change_nothing_pass_and_others_are_named() {
 }
 
 #[test]
+fn both_spellings_of_an_element_type_are_read() {
+    let kind = |copy: Copy| {
+        copy.load().unwrap();
+        LlamaConfig::published_kind(copy.path().join("config.json")).unwrap()
+    };
+    assert_eq!(kind(Copy::of("gqa")), Some(Kind::Float));
+    assert_eq!(kind(Copy::of("version_4")), Some(Kind::BFloat16));
+    assert_eq!(
+        kind(Copy::of("gqa").without("dtype").set("torch_dtype", "torch.float16".into())),
+        Some(Kind::Half)
+    );
+    assert_eq!(
+        kind(Copy::of("gqa").set("torch_dtype", "float64".into())),
+        Some(Kind::Float),
+        "the newer first"
+    );
+    assert_eq!(kind(Copy::of("gqa").set("dtype", Value::Null)), None);
+    Copy::of("gqa")
+        .set("torch_dtype", "float8_e4m3fn".into())
+        .expect_refused(&["`torch_dtype`", "float8_e4m3fn"]);
+}
+
+#[test]
 fn tensors_that_do_not_fit_are_named() {
     let vector = || Tensor::ones([24], (Kind::Float, Device::Cpu));
     Copy::of("gqa").set("attention_bias", true.into()).expect_refused(&["missing", "self_attn.k_proj.bias"]);

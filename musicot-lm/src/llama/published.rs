@@ -4,19 +4,19 @@ use std::path::Path;
 
 use musicot_core::Error as CoreError;
 use musicot_core::files::read_json;
+use musicot_core::tch::Kind;
 use serde_json::{Map, Value};
 
 use super::LlamaConfig;
 use crate::Result;
 
 /// Keys of published files that do not change what a forward pass computes.
-const HARMLESS: [&str; 26] = [
+const HARMLESS: [&str; 24] = [
     "_name_or_path",
     "architectures",
     "attention_dropout",
     "bos_token_id",
     "chunk_size_feed_forward",
-    "dtype",
     "eos_token_id",
     "id2label",
     "initializer_range",
@@ -30,7 +30,6 @@ const HARMLESS: [&str; 26] = [
     "problem_type",
     "return_dict",
     "tokenizer_class",
-    "torch_dtype",
     "torchscript",
     "transformers.js_config",
     "transformers_version",
@@ -63,6 +62,31 @@ impl LlamaConfig {
         config.validate()?;
         Ok(config)
     }
+
+    /// The element type that a published `config.json` names (`dtype`, or `torch_dtype` before transformers 5): what
+    /// [`super::Llama::load_as`] needs to run a checkpoint in the type it was saved in. `None` where it names none.
+    ///
+    /// # Errors
+    /// [`CoreError::Format`] for another value than `float32`, `float64`, `bfloat16` or `float16`.
+    pub fn published_kind(path: impl AsRef<Path>) -> Result<Option<Kind>> {
+        let path = path.as_ref();
+        let published: Map<String, Value> = read_json(path)?;
+        let mut kinds = ["dtype", "torch_dtype"].into_iter().filter_map(|key| {
+            let value = published.get(key).filter(|value| !value.is_null())?;
+            Some(read_kind(key, value))
+        });
+        Ok(kinds.next().transpose().map_err(|reason| CoreError::format(path, reason))?)
+    }
+}
+
+fn read_kind(key: &str, value: &Value) -> Result<Kind, String> {
+    match value.as_str().map(|name| name.trim_start_matches("torch.")) {
+        Some("float32") => Ok(Kind::Float),
+        Some("float64") => Ok(Kind::Double),
+        Some("bfloat16") => Ok(Kind::BFloat16),
+        Some("float16") => Ok(Kind::Half),
+        _ => Err(format!("key `{key}`: expected float32, float64, bfloat16 or float16, got {value}")),
+    }
 }
 
 fn from_published(published: Map<String, Value>) -> Result<LlamaConfig, String> {
@@ -74,6 +98,7 @@ fn from_published(published: Map<String, Value>) -> Result<LlamaConfig, String> 
             _ if value.is_null() => {}
             "rope_scaling" => scaling = rope_fields(&key, value)?,
             "rope_parameters" => parameters = rope_fields(&key, value)?,
+            "dtype" | "torch_dtype" => drop(read_kind(&key, &value)?),
             "model_type" => expect_value(&key, &value, &Value::from("llama"))?,
             "hidden_act" => expect_value(&key, &value, &Value::from("silu"))?,
             // A mark in some files.
