@@ -135,6 +135,13 @@ fn shards_with_an_index() {
     agrees("sharded");
 }
 
+/// Which holds a shared matrix under both of its names.
+#[test]
+fn weights_in_a_file_of_torch() {
+    agrees("pickled");
+    assert!(Case::open("pickled").llama.config().tie_word_embeddings);
+}
+
 /// Other spellings, bfloat16 weights, one key head per query head by omission, buffers of frequencies.
 #[test]
 fn files_of_transformers_4() {

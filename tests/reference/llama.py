@@ -3,7 +3,7 @@
 Usage: python tests/reference/llama.py   (from the repository root; transformers 5, torch, safetensors)
 
 Writes musicot-lm/tests/golden/llama_*/: a tiny model with seeded random weights in the published layout (config.json,
-generation_config.json, safetensors whole or in shards), the case (`case.json`, `io.safetensors`) and in
+generation_config.json, safetensors whole or in shards, or pytorch_model.bin), the case (`case.json`, `io.safetensors`) and in
 `golden.safetensors`:
 
   out.logits         [batch, seq, vocab], the pass over the whole prompt
@@ -14,6 +14,7 @@ generation_config.json, safetensors whole or in shards), the case (`case.json`, 
 Positions that padding hides are left at 0. The versions used are written into `versions.json`.
 """
 
+import collections
 import json
 import os
 import shutil
@@ -146,8 +147,17 @@ def as_version_4(folder):
     path = os.path.join(folder, "model.safetensors")
     tensors = {name: value.bfloat16() for name, value in load_file(path).items()}
     for layer in range(config["num_hidden_layers"]):
-        tensors[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = torch.rand(3)
+        tensors[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = torch.full([3], 0.5)
     save_file(tensors, path, metadata={"format": "pt"})
+
+
+def as_pickle(folder):
+    """bfloat16 in a file of torch.save, where tied names share a storage."""
+    path = os.path.join(folder, "model.safetensors")
+    tensors = {name: value.bfloat16() for name, value in load_file(path).items()}
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+    torch.save(collections.OrderedDict(tensors), os.path.join(folder, "pytorch_model.bin"))
+    os.remove(path)
 
 
 def ends(folder, ids, mask, tokens, new_tokens):
@@ -178,11 +188,12 @@ def main():
     case("dynamic_growing", 7, dict(max_position_embeddings=8) | rope("dynamic", factor=4.0), (2, 6))
     # Wavelengths of 6.3, 29 and 135 positions and longer: each of the three bands.
     llama3 = rope("llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
-    case("llama3", 8, dict(head_dim=12) | llama3, (2, 20))
+    case("llama3", 8, dict(head_dim=12) | llama3, (2, 16))
     case("head_dim", 9, dict(head_dim=10, num_attention_heads=3, num_key_value_heads=1))
     case("biases", 10, dict(attention_bias=True, mlp_bias=True))
     case("sharded", 11, shard="16KB")
     case("version_4", 12, dict(num_key_value_heads=4) | rope("linear", factor=2.0), edit=as_version_4)
+    case("pickled", 14, dict(num_hidden_layers=1, tie_word_embeddings=True), (1, 5), 3, edit=as_pickle)
     folder, ids, mask, tokens = case("padded", 13, shape=(3, 9), padding=[5, 0, 2], new_tokens=8)
     shutil.rmtree(os.path.join(ROOT, "llama_ends"), ignore_errors=True)
     ends(shutil.copytree(folder, os.path.join(ROOT, "llama_ends")), ids[:2], mask[:2], tokens, 8)

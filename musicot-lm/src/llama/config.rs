@@ -87,7 +87,7 @@ impl LlamaConfig {
     /// Checks every size.
     ///
     /// # Errors
-    /// [`CoreError::Config`] names the field.
+    /// [`musicot_core::Error::Config`] names the field.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [
             ("vocab_size", self.vocab_size),

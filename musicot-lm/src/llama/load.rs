@@ -13,7 +13,8 @@ const TABLE: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
 
 impl Llama {
-    /// Loads a published directory (`config.json` and safetensors, whole or in shards) in f32, whatever its element type.
+    /// Loads a published directory (`config.json` and weights as [`Checkpoint::open`] finds them: safetensors or `pytorch_model.bin`, whole or
+    /// in shards) in f32, whatever its element type.
     ///
     /// Where `tie_word_embeddings` is set, the file may hold the shared matrix as the embedding table, as the output matrix, or as both;
     /// if these two differ, they are not tied, and [`Llama::config`] says so.
