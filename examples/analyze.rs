@@ -17,11 +17,11 @@ Usage: analyze PLAN|RECORDING [flags]
   analyze out/generate/plan.json
   analyze song.mp3 --phrases \"piano,drums,a crowd that cheers\"
 
-Prints a table of cosines and draws it as curves.svg and curves.png. Compare a phrase with itself over time: phrases differ in their
-base level.
+Prints a table of cosines (of a long recording: means and extremes), draws it as curves.svg and curves.png, and writes curves.json. Compare a phrase with
+itself over time: phrases differ in their base level.
 
   --phrases A,B   what to ask about [a list of instruments and moods]
-  --out DIR       folder of the drawings [out/analyze]
+  --out DIR       where they go [out/analyze]
 ",
     model_help!()
 );
@@ -51,6 +51,7 @@ fn run() -> Outcome {
     };
     common::writable(&out)?;
     curves.plot(&input.display().to_string(), out.join("curves"))?;
+    curves.save(out.join("curves.json"))?;
     say(&curves)?;
-    common::say_files(&out, &["curves.svg", "curves.png"])
+    common::say_files(&out, &["curves.svg", "curves.png", "curves.json"])
 }

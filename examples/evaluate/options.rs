@@ -24,7 +24,7 @@ Sections (all that are not left out by --only): codec, tokens, clap, thoughts, l
   --codec DIR      a stage directory in the place of the bundle's; also --semantic, --clap, --rvq, --lm, --diffusion
   --no-plan-lm DIR a language model trained for as long without plans, for `lm`
   --heldout FILE   manifest of the held-out pieces [data/heldout/manifest.jsonl]
-  --train FILE     manifest of the pieces trained on [data/train/manifest.jsonl]
+  --train FILE     manifest of the pieces trained on [data/more/manifest.jsonl]
   --encoded DIR    folder with train/tokens and heldout/tokens as `train encode` wrote them with the same stages;
                    without it the recordings are encoded again
   --only LIST      sections, separated by commas
@@ -117,7 +117,7 @@ impl Default for Options {
             stage_dirs: BTreeMap::new(),
             no_plan_lm: None,
             heldout: "data/heldout/manifest.jsonl".into(),
-            train: "data/train/manifest.jsonl".into(),
+            train: "data/more/manifest.jsonl".into(),
             encoded: None,
             only: Part::ALL.to_vec(),
             pieces: None,

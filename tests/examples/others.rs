@@ -84,7 +84,7 @@ fn plans_and_recordings_are_asked_about_phrases() {
         let values =
             row.trim_start_matches("a distant storm").split_whitespace().map(|v| v.parse::<f64>().unwrap());
         assert_eq!(values.filter(|value| value.abs() <= 1.0).count(), windows, "{}", ran.out);
-        assert_eq!(names(&out), ["curves.png", "curves.svg"]);
+        assert_eq!(names(&out), ["curves.json", "curves.png", "curves.svg"]);
     }
 }
 

@@ -9,7 +9,7 @@ use ndarray::{Array2, Axis};
 
 use super::{clap, tiny_config};
 use crate::train::{
-    LmTask, LmTrainConfig, NllConfig, PlanSource, TimedSection, TimedText, TokenDataset, TokenInfo,
+    Given, LmTask, LmTrainConfig, NllConfig, PlanSource, TimedSection, TimedText, TokenDataset, TokenInfo,
     TokenPiece, audio_nll_per_piece, thought_nll_per_piece, train, train_tokenizer,
 };
 use crate::{AudioToken, MusicLm, MusicLmConfig, PlanMode, Tags};
@@ -93,6 +93,32 @@ fn training_learns_to_follow_the_plan() {
     assert!(summary.validation.iter().any(|(name, _)| name == "audio_loss_other_plan"));
     let thoughts = thought_nll_per_piece(&model, &valid, &NllConfig::default()).unwrap();
     assert!(thoughts.iter().all(|nll| nll.is_finite()));
+}
+
+#[test]
+fn what_is_not_given_is_not_seen() {
+    let data = dataset(4, 6);
+    // The same pieces under other descriptions.
+    let changed = |change: fn(&mut TokenPiece)| {
+        let pieces = data.pieces().iter().cloned().map(|mut piece| {
+            change(&mut piece);
+            piece
+        });
+        TokenDataset::new(data.info().clone(), pieces.collect()).unwrap()
+    };
+    let untagged = changed(|piece| piece.tags = Tags::default());
+    let reworded = changed(|piece| piece.text_clap.mapv_inplace(|x| -x));
+    let model = MusicLm::new(tiny_config(), Device::Cpu, 3).unwrap();
+    let nll = |data: &TokenDataset, given| {
+        let config = NllConfig { given, ..NllConfig::default() };
+        audio_nll_per_piece(&model, data, PlanSource::Right, &config).unwrap()
+    };
+    for (given, tags_are_seen, words_are_seen) in
+        [(Given::All, true, true), (Given::Embedding, false, true), (Given::Nothing, false, false)]
+    {
+        assert_eq!(nll(&data, given) != nll(&untagged, given), tags_are_seen, "{given:?}");
+        assert_eq!(nll(&data, given) != nll(&reworded, given), words_are_seen, "{given:?}");
+    }
 }
 
 struct StopAt(u64);

@@ -19,6 +19,18 @@ pub enum PlanSource {
     None,
 }
 
+/// Which conditions the model is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Given {
+    /// The first caption's embedding (the recording's where there is no caption), tags, sections and lyrics.
+    #[default]
+    All,
+    /// The embedding alone, as in the paper.
+    Embedding,
+    /// None.
+    Nothing,
+}
+
 /// How likelihoods are measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NllConfig {
@@ -26,13 +38,13 @@ pub struct NllConfig {
     pub max_windows: usize,
     /// Crops in a batch.
     pub batch: usize,
-    /// Whether the model is given the conditions: the first caption's embedding, tags, sections, lyrics.
-    pub with_conditions: bool,
+    /// What the model is given beside the plan.
+    pub given: Given,
 }
 
 impl Default for NllConfig {
     fn default() -> Self {
-        Self { max_windows: 4, batch: 4, with_conditions: true }
+        Self { max_windows: 4, batch: 4, given: Given::All }
     }
 }
 
@@ -124,9 +136,11 @@ fn crops(
                 )?);
             }
         }
-        if !config.with_conditions {
-            song.conditions = Conditions::default();
-        }
+        song.conditions = match config.given {
+            Given::All => song.conditions,
+            Given::Embedding => Conditions { clap: song.conditions.clap, ..Conditions::default() },
+            Given::Nothing => Conditions::default(),
+        };
         Ok(song)
     };
     (0..windows).step_by(step).map(crop).collect()

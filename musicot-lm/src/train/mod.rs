@@ -9,6 +9,6 @@ mod tokenizer;
 
 pub use config::{DropConfig, LmTrainConfig};
 pub use dataset::{TimedSection, TimedText, TokenDataset, TokenInfo, TokenPiece};
-pub use measure::{NllConfig, PlanSource, audio_nll_per_piece, thought_nll_per_piece};
+pub use measure::{Given, NllConfig, PlanSource, audio_nll_per_piece, thought_nll_per_piece};
 pub use task::{LmTask, train};
 pub use tokenizer::train_tokenizer;
