@@ -380,3 +380,21 @@ fn integers_survive_float_storage() {
         assert_eq!(to_ids(&read).unwrap(), [i64::MAX, i64::MIN, 7]);
     }
 }
+
+#[test]
+fn a_header_whose_length_looks_like_a_pickle_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    // Little-endian, these lengths begin with the two bytes of a pickle of protocol 2 to 5.
+    for length in [0x280_usize, 0x380, 0x480, 0x580] {
+        let mut header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#.to_vec();
+        header.resize(length, b' ');
+        let bytes = [&(length as u64).to_le_bytes()[..], &header, &0.5_f32.to_le_bytes()].concat();
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(to_vec(&Checkpoint::open(&path).unwrap().tensor("a").unwrap()).unwrap(), [0.5]);
+        // Cut short, it is still no pickle.
+        std::fs::write(&path, &bytes[..length / 2]).unwrap();
+        let message = Checkpoint::open(&path).unwrap_err().to_string();
+        assert!(!message.contains("pickle"), "{message}");
+    }
+}

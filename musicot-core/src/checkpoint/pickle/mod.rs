@@ -57,9 +57,18 @@ mod limits {
     pub(super) const SHOWN: usize = 80;
 }
 
-/// Whether the file is one that Python's pickling made, be it one that is read here or one that is refused.
+/// Whether the file is one that Python's pickling made, be it one that is read here or one that is refused. A safetensors file can begin
+/// like a pickle: its first bytes are the length of its header.
 pub(super) fn is_torch(bytes: &[u8]) -> bool {
-    zip::is_zip(bytes) || archive::is_bare_pickle(bytes)
+    !has_safetensors_header(bytes) && (zip::is_zip(bytes) || archive::is_bare_pickle(bytes))
+}
+
+/// The length of a header, then JSON. Read as a length, the start of a pickle or of an archive is far beyond what the format allows.
+fn has_safetensors_header(bytes: &[u8]) -> bool {
+    /// Bytes; the format's own limit.
+    const LONGEST: u64 = 100_000_000;
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return false };
+    u64::from_le_bytes(*length) <= LONGEST && rest.first() == Some(&b'{')
 }
 
 /// A mapped archive and the checked places of its tensors.
