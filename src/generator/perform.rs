@@ -16,6 +16,10 @@ use crate::{Error, Manifest, MusicPlan, Progress, Result, Settings, Song, Step, 
 /// Latent frames decoded between two progress reports.
 const DECODE_PIECE: i64 = 50;
 
+/// No sample of a song is beyond this (-1 dB): phases are rebuilt on decoding, so that peaks come out higher than those of the recordings
+/// that the codec learned from, and a file would cut them off.
+const CEILING: f32 = 0.891;
+
 impl Generator {
     pub(super) fn perform_timed(
         &mut self,
@@ -35,9 +39,9 @@ impl Generator {
         let latents = self.render_latents(plan, &tokens, settings, progress)?;
         timed(Step::Latents, started);
         let started = Instant::now();
-        let audio = self.decode_audio(&latents, progress)?;
+        let (audio, gain_db) = self.decode_audio(&latents, progress)?.limit_peak(CEILING)?;
         timed(Step::Waveform, started);
-        let manifest = self.manifest(plan, settings, tokens, not_given, timings);
+        let manifest = self.manifest(plan, settings, tokens, not_given, gain_db, timings);
         Ok(Song { audio, plan: plan.clone(), manifest })
     }
 
@@ -124,6 +128,7 @@ impl Generator {
         settings: &Settings,
         tokens: Vec<i64>,
         not_given: ConditionReport,
+        gain_db: f64,
         timings: Vec<Timing>,
     ) -> Manifest {
         Manifest {
@@ -138,6 +143,7 @@ impl Generator {
             codes: plan.codes.rows().into_iter().map(|row| row.to_vec()).collect(),
             tokens,
             not_given,
+            gain_db,
             timings,
         }
     }
