@@ -4,9 +4,12 @@
 mod bad_input;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "train")]
+mod evaluate;
 mod generate;
 mod inputs;
 mod long_audio;
+mod mini;
 mod others;
 #[cfg(feature = "train")]
 mod prepare;

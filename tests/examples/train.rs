@@ -83,6 +83,20 @@ fn a_corpus_is_embedded_quantised_encoded_and_bundled() {
     good("train", &assemble);
     assert_eq!(Bundle::open(at("made")).unwrap().hashes(), Bundle::open(&bundle).unwrap().hashes());
     bad("train", &assemble, &["made"]);
+
+    // Other element types: the stages named, and no others, are written again.
+    plan["storage"] = json!({ "lm": "int8", "clap": "bf16" });
+    fs::write(at("bundle.json"), plan.to_string()).unwrap();
+    good("train", &["bundle", "--config", &at("bundle.json"), "--out", &at("small")]);
+    let size = |stage: &str, of: &str| {
+        fs::metadata(root.path().join(of).join(stage).join("model.safetensors")).unwrap().len() as f64
+    };
+    let ratio = |stage: &str| size(stage, "small") / size(stage, "made");
+    assert!(ratio("lm") < 0.45 && (0.4..0.6).contains(&ratio("clap")), "{} {}", ratio("lm"), ratio("clap"));
+    assert!((ratio("codec") - 1.0).abs() < f64::EPSILON);
+    let out = at("song");
+    let args = ["--prompt", "piano", "--seconds", "1", "--out", &out];
+    good("generate", &super::program::with_bundle(&root.path().join("small"), &args));
 }
 
 #[test]
