@@ -6,6 +6,7 @@ mod config;
 mod evaluation;
 mod model;
 mod order;
+mod published;
 mod quantizer;
 mod search;
 #[cfg(test)]
@@ -19,4 +20,5 @@ pub use model::RvqModel;
 pub use musicot_core as core;
 pub use musicot_core::{Error, Result, tch};
 pub use order::Order;
+pub use published::PublishedRvq;
 pub use quantizer::{ResidualVq, VectorQuantizer};

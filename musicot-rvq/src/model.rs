@@ -30,9 +30,14 @@ impl RvqModel {
     /// libtorch could not allocate.
     pub fn from_quantizer(quantizer: &ResidualVq) -> Result<Self> {
         let device = quantizer.codebooks().first().map_or(Device::Cpu, Tensor::device);
-        let model = Self::build(ParamStore::for_loading(device, Kind::Float), quantizer.config())?;
+        Self::from_codebooks(quantizer.config(), quantizer.codebooks(), device)
+    }
+
+    /// A copy of codebooks, whose sizes must be those of the configuration.
+    pub(crate) fn from_codebooks(config: &RvqConfig, codebooks: &[Tensor], device: Device) -> Result<Self> {
+        let model = Self::build(ParamStore::for_loading(device, Kind::Float), config)?;
         tch::no_grad(|| -> Result<()> {
-            for (target, source) in model.quantizer.codebooks().iter().zip(quantizer.codebooks()) {
+            for (target, source) in model.quantizer.codebooks().iter().zip(codebooks) {
                 target.shallow_clone().f_copy_(source)?;
             }
             Ok(())
