@@ -4,6 +4,7 @@
 mod bad_input;
 #[path = "../common/mod.rs"]
 mod common;
+mod conformance;
 #[cfg(feature = "train")]
 mod evaluate;
 mod generate;

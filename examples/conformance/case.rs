@@ -1,0 +1,86 @@
+//! The directory of a case.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use musicot::core::Checkpoint;
+use musicot::core::files::read_json;
+use musicot::core::tch::{Kind, Tensor};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::common::Outcome;
+
+pub struct Case {
+    pub dir: PathBuf,
+    kind: String,
+    options: Map<String, Value>,
+    inputs: Checkpoint,
+}
+
+impl Case {
+    pub fn open(dir: PathBuf) -> Outcome<Self> {
+        let mut options: Map<String, Value> = read_json(dir.join("case.json"))?;
+        let kind = match options.remove("kind") {
+            Some(Value::String(kind)) => kind,
+            _ => return Err(format!("{}: expected a `kind`", dir.join("case.json").display()).into()),
+        };
+        let inputs = Checkpoint::open(dir.join("io.safetensors"))?;
+        Ok(Self { dir, kind, options, inputs })
+    }
+
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The options of the kind, all of them known to it.
+    pub fn options<T: DeserializeOwned>(&self) -> Outcome<T> {
+        let options = Value::Object(self.options.clone());
+        serde_json::from_value(options).map_err(|e| self.broken(&e.to_string()))
+    }
+
+    /// Whether there is an input of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.inputs.info(&format!("in.{name}")).is_some()
+    }
+
+    /// An input of floating point, as f32.
+    pub fn floats(&self, name: &str) -> Outcome<Tensor> {
+        let tensor = self.input(name)?;
+        match tensor.is_floating_point() {
+            true => Ok(tensor.f_to_kind(Kind::Float)?),
+            false => Err(self.wrong(name, "floating point", &tensor)),
+        }
+    }
+
+    /// An input of ids `[batch, seq]`, as i64.
+    pub fn ids(&self, name: &str) -> Outcome<Tensor> {
+        let tensor = self.input(name)?;
+        match matches!(tensor.kind(), Kind::Int64 | Kind::Int) && tensor.dim() == 2 {
+            true => Ok(tensor.f_to_kind(Kind::Int64)?),
+            false => Err(self.wrong(name, "ids [batch, seq]", &tensor)),
+        }
+    }
+
+    /// An error about case.json.
+    pub fn broken(&self, reason: &str) -> Box<dyn Error> {
+        format!("{}: {reason}", self.dir.join("case.json").display()).into()
+    }
+
+    fn input(&self, name: &str) -> Outcome<Tensor> {
+        let full = format!("in.{name}");
+        match self.inputs.info(&full) {
+            Some(_) => Ok(self.inputs.tensor(&full)?),
+            None => Err(format!("{}: kind {} needs `{full}`", self.path().display(), self.kind).into()),
+        }
+    }
+
+    fn wrong(&self, name: &str, expected: &str, found: &Tensor) -> Box<dyn Error> {
+        let (path, kind, size) = (self.path().display(), found.kind(), found.size());
+        format!("{path}: `in.{name}`: expected {expected}, got {kind:?} {size:?}").into()
+    }
+
+    fn path(&self) -> &Path {
+        self.inputs.path()
+    }
+}

@@ -1,0 +1,77 @@
+//! A checkpoint of anybody's, run on given inputs: the outputs are written for a comparison with another implementation.
+
+mod case;
+#[path = "../common/mod.rs"]
+mod common;
+mod llama;
+mod rvq;
+mod sampling;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use case::Case;
+use common::{Outcome, say};
+use musicot::core::checkpoint::{self, Storage};
+use musicot::core::tch::{Tensor, no_grad_guard};
+
+const HELP: &str = "\
+Runs a published checkpoint on given inputs and writes what comes out, to be compared with another implementation.
+
+Usage: conformance CASE_DIR --out FILE
+
+  conformance cases/tiny_llama --out pred.safetensors
+
+CASE_DIR holds the checkpoint's own files as published, case.json ({\"kind\": ..., and the kind's options}) and io.safetensors with tensors
+`in.NAME`. FILE gets a tensor `out.NAME` for every output: f32, or i64 for ids and codes.
+
+kind      options (case.json)        in                                    out
+llama     new_tokens                 input_ids [batch, seq], and           logits [batch, seq, vocab], greedy_tokens [batch, steps],
+                                     attention_mask where padded left      greedy_logits [batch, steps, vocab]
+rvq       levels, prefix [found]     x [.., dim]                           codes [.., levels], quantized [.., dim]
+sampling  chain: [{\"temperature\": t}, logits [batch, vocab], input_ids     logits, probs [batch, vocab]
+          {\"top_k\": k}, ...] of      [batch, seq] (for repetition_penalty),
+          temperature, top_k, top_p, null_logits (for guidance)
+          min_p, repetition_penalty,
+          guidance, in this order or
+          any other
+
+  --out FILE      where the outputs go [out/conformance.safetensors]
+  --threads N     threads of libtorch [2, or as many as the machine has]
+";
+
+/// Named outputs of a kind.
+type Outputs = Vec<(&'static str, Tensor)>;
+
+fn main() -> ExitCode {
+    common::exit(run)
+}
+
+fn run() -> Outcome {
+    let (mut out, mut threads) = (PathBuf::from("out/conformance.safetensors"), None);
+    let words = common::words(HELP, |name, args| {
+        match name {
+            "out" => out = args.value()?.into(),
+            "threads" => threads = Some(common::positive(lexopt::ValueExt::parse(&args.value()?)?)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    let Some(words) = words else { return Ok(()) };
+    common::set_threads(threads, 2);
+    let _no_grad = no_grad_guard();
+    let case = Case::open(common::one(words, "one directory of a case")?)?;
+    let outputs = match case.kind() {
+        "llama" => llama::run(&case)?,
+        "rvq" => rvq::run(&case)?,
+        "sampling" => sampling::run(&case)?,
+        other => return Err(case.broken(&format!("kind `{other}` is not known, only llama, rvq, sampling"))),
+    };
+    let named: Vec<(String, Tensor)> =
+        outputs.into_iter().map(|(name, tensor)| (format!("out.{name}"), tensor)).collect();
+    checkpoint::write(&out, &named, Storage::Native)?;
+    for (name, tensor) in &named {
+        say(format_args!("{name} {:?} {:?}", tensor.kind(), tensor.size()))?;
+    }
+    say(out.display())
+}

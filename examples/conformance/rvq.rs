@@ -1,0 +1,40 @@
+//! `rvq`: codebooks of vector-quantize-pytorch or EnCodec.
+
+use musicot::core::Checkpoint;
+use musicot::core::tch::Device;
+use musicot::rvq::{PublishedRvq, VectorQuantizer};
+use serde::Deserialize;
+
+use crate::Outputs;
+use crate::case::Case;
+use crate::common::Outcome;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// All, where absent.
+    levels: Option<usize>,
+    prefix: Option<String>,
+}
+
+/// Where a whole EnCodec keeps its quantiser.
+const IN_ENCODEC: &str = "quantizer.";
+
+pub fn run(case: &Case) -> Outcome<Outputs> {
+    let options: Options = case.options()?;
+    let prefix = match options.prefix {
+        Some(prefix) => prefix,
+        None if Checkpoint::open(&case.dir)?.names().iter().any(|name| name.starts_with(IN_ENCODEC)) => {
+            IN_ENCODEC.to_owned()
+        }
+        None => String::new(),
+    };
+    let rvq = PublishedRvq::open(&case.dir, &prefix, Device::Cpu)?;
+    let levels = options.levels.unwrap_or(rvq.levels());
+    if !(1..=rvq.levels()).contains(&levels) {
+        return Err(case.broken(&format!("levels: expected 1 to {}, got {levels}", rvq.levels())));
+    }
+    let codes = rvq.encode(&case.floats("x")?)?.f_narrow(-1, 0, levels as i64)?;
+    let quantized = rvq.decode(&codes)?;
+    Ok(vec![("codes", codes), ("quantized", quantized)])
+}
