@@ -21,20 +21,20 @@ Runs a published checkpoint on given inputs and writes what comes out, to be com
 Usage: conformance CASE_DIR --out FILE
 
   conformance cases/tiny_llama --out pred.safetensors
+  conformance musicot-lm/tests/golden/llama_gqa     one of this repository's own cases
 
 CASE_DIR holds the checkpoint's own files as published, case.json ({\"kind\": ..., and the kind's options}) and io.safetensors with tensors
 `in.NAME`. FILE gets a tensor `out.NAME` for every output: f32, or i64 for ids and codes.
 
-kind      options (case.json)        in                                    out
-llama     new_tokens                 input_ids [batch, seq], and           logits [batch, seq, vocab], greedy_tokens [batch, steps],
-                                     attention_mask where padded left      greedy_logits [batch, steps, vocab]
-rvq       levels, prefix [found]     x [.., dim]                           codes [.., levels], quantized [.., dim]
-sampling  chain: [{\"temperature\": t}, logits [batch, vocab], input_ids     logits, probs [batch, vocab]
-          {\"top_k\": k}, ...] of      [batch, seq] (for repetition_penalty),
-          temperature, top_k, top_p, null_logits (for guidance)
-          min_p, repetition_penalty,
-          guidance, in this order or
-          any other
+llama      options: new_tokens
+           in:  input_ids [batch, seq]; attention_mask [batch, seq] where rows are padded on the left
+           out: logits [batch, seq, vocab], greedy_tokens [batch, steps], greedy_logits [batch, steps, vocab]
+rvq        options: levels [all], prefix of the names [found]
+           in:  x [.., dim]
+           out: codes [.., levels], quantized [.., dim]
+sampling   options: chain, in order: [{\"temperature\": 0.75}, {\"top_k\": 40}, ...] of temperature, top_k, top_p, min_p, repetition_penalty, guidance
+           in:  logits [batch, vocab]; input_ids [batch, seq] for repetition_penalty; null_logits [batch, vocab] for guidance
+           out: logits, probs [batch, vocab]
 
   --out FILE      where the outputs go [out/conformance.safetensors]
   --threads N     threads of libtorch [2, or as many as the machine has]

@@ -10,7 +10,7 @@ use super::common::tiny_bundle;
 use super::inputs::{tone, write};
 use super::program::{bad, good, names, with_bundle};
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "generate",
     "reference",
     "analyze",
@@ -19,6 +19,7 @@ const EXAMPLES: [&str; 9] = [
     "codec_roundtrip",
     "custom_stage",
     "sample_own_lm",
+    "conformance",
     EVERY_BUILD,
 ];
 
@@ -151,19 +152,23 @@ fn ones_own_language_model_is_sampled() {
 
 #[test]
 fn every_example_has_a_test() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let tested: String = ["generate.rs", "others.rs", "bad_input.rs", "prepare.rs", "train.rs"]
-        .map(|file| {
-            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples").join(file))
-                .unwrap()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("examples");
+    let files = ["generate", "others", "bad_input", "prepare", "train", "evaluate", "conformance"];
+    let tested = files.map(|file| root.join("tests/examples").join(file).with_extension("rs"));
+    let tested = tested.map(|path| fs::read_to_string(path).unwrap()).concat();
+    // A file, or a folder with a main file.
+    let examples: Vec<String> = names(&folder)
+        .into_iter()
+        .filter_map(|name| match name.strip_suffix(".rs") {
+            Some(name) => Some(name.to_owned()),
+            None => folder.join(&name).join("main.rs").is_file().then_some(name),
         })
-        .concat();
-    for name in
-        names(&folder).iter().filter_map(|name| name.strip_suffix(".rs")).filter(|name| *name != "evaluate")
-    {
-        assert!(
-            tested.contains(&format!("(\"{name}\"")) || tested.contains(&format!("\"{name}\",")),
-            "{name} is not run by any test"
-        );
+        .collect();
+    assert!(examples.len() > EXAMPLES.len(), "{examples:?}");
+    for name in examples {
+        let is_run =
+            [format!("(\"{name}\""), format!("\"{name}\",")].iter().any(|call| tested.contains(call));
+        assert!(is_run, "{name} is not run by any test");
     }
 }
