@@ -17,8 +17,8 @@ Usage: analyze PLAN|RECORDING [flags]
   analyze out/generate/plan.json
   analyze song.mp3 --phrases \"piano,drums,a crowd that cheers\"
 
-Prints a table of cosines (of a long recording: means and extremes), draws it as curves.svg and curves.png, and writes curves.json. Compare a phrase with
-itself over time: phrases differ in their base level.
+Prints a table of cosines (of a long recording: means and extremes), draws it as curves.svg and curves.png, and writes curves.json.
+Compare a phrase with itself over time: phrases differ in their base level.
 
   --phrases A,B   what to ask about [a list of instruments and moods]
   --out DIR       where they go [out/analyze]

@@ -32,8 +32,9 @@ llama      options: new_tokens
 rvq        options: levels [all], prefix of the names [found]
            in:  x [.., dim]
            out: codes [.., levels], quantized [.., dim]
-sampling   options: chain, in order: [{\"temperature\": 0.75}, {\"top_k\": 40}, ...] of temperature, top_k, top_p, min_p, repetition_penalty, guidance
-           in:  logits [batch, vocab]; input_ids [batch, seq] for repetition_penalty; null_logits [batch, vocab] for guidance
+sampling   options: chain, in order: [{\"temperature\": 0.75}, {\"top_k\": 40}, ...] of
+                    temperature, top_k, top_p, min_p, repetition_penalty, guidance
+           in:  logits [batch, vocab]; input_ids [batch, seq] for repetition_penalty; null_logits for guidance
            out: logits, probs [batch, vocab]
 
   --out FILE      where the outputs go [out/conformance.safetensors]

@@ -22,14 +22,10 @@ const IN_ENCODEC: &str = "quantizer.";
 
 pub fn run(case: &Case) -> Outcome<Outputs> {
     let options: Options = case.options()?;
-    let prefix = match options.prefix {
-        Some(prefix) => prefix,
-        None if Checkpoint::open(&case.dir)?.names().iter().any(|name| name.starts_with(IN_ENCODEC)) => {
-            IN_ENCODEC.to_owned()
-        }
-        None => String::new(),
-    };
-    let rvq = PublishedRvq::open(&case.dir, &prefix, Device::Cpu)?;
+    let file = Checkpoint::open(&case.dir)?;
+    let is_encodec = file.names().iter().any(|name| name.starts_with(IN_ENCODEC));
+    let found = if is_encodec { IN_ENCODEC } else { "" };
+    let rvq = PublishedRvq::read(&file, options.prefix.as_deref().unwrap_or(found), Device::Cpu)?;
     let levels = options.levels.unwrap_or(rvq.levels());
     if !(1..=rvq.levels()).contains(&levels) {
         return Err(case.broken(&format!("levels: expected 1 to {}, got {levels}", rvq.levels())));

@@ -22,10 +22,8 @@ const GIVEN: [(Given, &str); 3] = [
 
 pub fn figures(context: &Context) -> Outcome<Vec<Figure>> {
     let lm = context.stages.lm()?;
-    let without = match &context.options.no_plan_lm {
-        Some(dir) => Some(MusicLm::load(dir, Device::Cpu)?),
-        None => None,
-    };
+    let without =
+        context.options.no_plan_lm.as_ref().map(|dir| MusicLm::load(dir, Device::Cpu)).transpose()?;
     let data = heldout_tokens(context)?;
     let vocab = &lm.config().vocab;
     let mut figures = vec![

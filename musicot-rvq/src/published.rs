@@ -10,11 +10,11 @@ use musicot_core::{Error, Result, shape};
 use crate::{ResidualVq, RvqConfig, RvqModel, VectorQuantizer};
 
 /// Entries of a level that only training reads.
-const OF_TRAINING: [&str; 5] = ["initted", "inited", "cluster_size", "embed_avg", "embed_sum"];
+const OF_TRAINING: [&str; 2] = ["cluster_size", "embed_avg"];
 
 /// A residual quantiser as `vector-quantize-pytorch` (its `ResidualVQ`) and EnCodec (transformers' `EncodecModel`, the `encodec` package) store
-/// one: Euclidean codebooks, greedily searched, in the former with linear maps before and after where its `codebook_dim` is not its `dim`. A file does not tell whether it was trained with
-/// `use_cosine_sim`: such codebooks would be read, and searched wrongly.
+/// one: Euclidean codebooks, greedily searched, in the former with linear maps before and after where its `codebook_dim` is not its
+/// `dim`. A file does not tell whether it was trained with `use_cosine_sim`: such codebooks would be read, and searched wrongly.
 ///
 /// ```no_run
 /// use musicot_rvq::{PublishedRvq, VectorQuantizer, tch::Device};
@@ -42,8 +42,15 @@ impl PublishedRvq {
     /// different sizes, codebooks have several heads or were never started, or there are tensors that this quantiser does not have (those
     /// of other variants of `ResidualVQ`).
     pub fn open(path: impl AsRef<Path>, prefix: &str, device: Device) -> Result<Self> {
-        let file = Checkpoint::open(path)?;
-        let source = Source::find(&file, prefix)?;
+        Self::read(&Checkpoint::open(path)?, prefix, device)
+    }
+
+    /// Like [`PublishedRvq::open`], from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn read(file: &Checkpoint, prefix: &str, device: Device) -> Result<Self> {
+        let source = Source::find(file, prefix)?;
         let codebooks = source.codebooks()?;
         let projections = source.projections(codebooks[0].size()[1], device)?;
         Ok(Self { model: model(&codebooks, device)?, projections })
