@@ -11,6 +11,7 @@ pub mod nn;
 pub mod params;
 #[cfg(feature = "plot")]
 pub mod plot;
+pub mod published;
 pub mod rng;
 pub mod shape;
 pub mod tensor;

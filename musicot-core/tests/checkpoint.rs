@@ -228,6 +228,77 @@ fn names_are_mapped_and_collisions_reported() {
 }
 
 #[test]
+fn a_fused_tensor_is_cut_into_the_model_s_parts() {
+    let path = tempfile::tempdir().unwrap().path().join("fused.safetensors");
+    let fused = noise(0, &[6, 2]);
+    checkpoint::write(&path, &named(&[("attn.qkv.weight", &fused)]), Storage::Native).unwrap();
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
+    for name in ["query", "key", "value"] {
+        let _ =
+            store.root().sub(format!("attention.{name}")).param("weight", &[2, 2], Init::Const(0.0)).unwrap();
+    }
+    let rename = KeyMap::default()
+        .split("attn.qkv.", &["attention.query.", "attention.key.", "attention.value."])
+        // The parts have another name, and a part is not cut again.
+        .split("attention.", &["x.", "y."]);
+    store.load(&checkpoint, &LoadOptions { rename, ..LoadOptions::default() }).unwrap();
+    for (name, part) in store.named() {
+        let place = ["attention.query.weight", "attention.key.weight", "attention.value.weight"];
+        let index = place.iter().position(|place| *place == name).unwrap() as i64;
+        assert!(part.equal(&fused.narrow(0, 2 * index, 2)), "{name}");
+    }
+    let rename = KeyMap::default().split("attn.qkv.", &["attention.query.", "k.", "v.", "attention.value."]);
+    let options = LoadOptions { rename, ..LoadOptions::default() };
+    let report = report(store.load(&checkpoint, &options).unwrap_err());
+    assert_eq!(report.missing, ["attention.key.weight"]);
+    assert_eq!(report.unexpected, ["k.weight", "v.weight"]);
+    assert_eq!(report.shape_mismatch[0], ("attention.query.weight".to_owned(), vec![2, 2], vec![6, 2]));
+}
+
+#[test]
+fn weight_norm_is_folded_in_either_spelling() {
+    let path = tempfile::tempdir().unwrap().path().join("normed.safetensors");
+    let (rows, taps, v) = (noise(1, &[3, 1, 1]), noise(2, &[1, 1, 5]), noise(0, &[3, 4, 5]));
+    let along = |axes: &[i64]| v.square().sum_dim_intlist(axes, true, Kind::Float).sqrt();
+    for (g, axes) in [(&rows, &[1, 2][..]), (&taps, &[0, 1])] {
+        let expected = &v * (g / along(axes));
+        for [magnitude, direction] in [
+            ["conv.weight_g", "conv.weight_v"],
+            ["conv.parametrizations.weight.original0", "conv.parametrizations.weight.original1"],
+        ] {
+            checkpoint::write(&path, &named(&[(magnitude, g), (direction, &v)]), Storage::Native).unwrap();
+            let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
+            let weight = store.root().sub("conv").param("weight", &[3, 4, 5], Init::Const(0.0)).unwrap();
+            store.load_file(&path).unwrap();
+            // A few roundings of numbers below 10.
+            assert!(weight.allclose(&expected, 1e-6, 1e-6, false), "{magnitude} {axes:?}");
+        }
+    }
+}
+
+#[test]
+fn halves_of_a_weight_norm_that_do_not_fit_are_named() {
+    let path = tempfile::tempdir().unwrap().path().join("halves.safetensors");
+    let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
+    let _ = store.root().sub("conv").param("weight", &[3, 4], Init::Const(0.0)).unwrap();
+    let load = |tensors: &[(&str, &Tensor)]| {
+        checkpoint::write(&path, &named(tensors), Storage::Native).unwrap();
+        report(store.load_file(&path).unwrap_err())
+    };
+    let (g, v) = (noise(0, &[3, 1]), noise(1, &[3, 4]));
+    let alone = load(&[("conv.weight_g", &g)]);
+    assert_eq!((alone.missing.len(), alone.unexpected), (1, vec!["conv.weight_g".to_owned()]));
+    assert_eq!(load(&[("conv.weight_g", &noise(0, &[2, 1])), ("conv.weight_v", &v)]).unexpected.len(), 2);
+    assert_eq!(load(&[("conv.weight_g", &g), ("other.weight_v", &v)]).unexpected.len(), 2);
+    let both = load(&[("conv.weight_g", &g), ("conv.weight_v", &v), ("conv.weight", &v)]);
+    assert_eq!(both.ambiguous[0].1, ["conv.weight", "conv.weight_v with conv.weight_g"]);
+    // Of another shape than the model's, which is that of the direction.
+    let wide = noise(2, &[3, 5]);
+    assert_eq!(load(&[("conv.weight_g", &g), ("conv.weight_v", &wide)]).shape_mismatch[0].2, [3, 5]);
+}
+
+#[test]
 fn a_tensor_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.safetensors");

@@ -9,11 +9,15 @@ use crate::files::read_json;
 use crate::{Error, Result};
 
 /// What a directory may hold, the preferred one first: whole, then sharded, safetensors before pickles.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 8] = [
     "model.safetensors",
     "model.safetensors.index.json",
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    "diffusion_pytorch_model.bin",
+    "diffusion_pytorch_model.bin.index.json",
 ];
 
 /// The files of a checkpoint.

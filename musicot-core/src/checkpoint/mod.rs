@@ -12,6 +12,7 @@ mod rename;
 mod report;
 mod safetensors;
 mod shard;
+mod source;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::{Error, Result};
 pub use read::{Checkpoint, TensorInfo};
 pub use rename::KeyMap;
 pub use report::CheckpointReport;
+use source::Source;
 pub(crate) use write::expect_name;
 pub use write::{Storage, write};
 
@@ -38,6 +40,9 @@ pub enum DtypePolicy {
 }
 
 /// How a checkpoint is matched with a model.
+///
+/// Without being asked, a weight-normed pair of the file (`X.weight_g` and `X.weight_v`, or `X.parametrizations.weight.original0` and
+/// `original1`) becomes the model's `X.weight`.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     /// From the file's names to the model's.
@@ -54,7 +59,7 @@ pub(crate) fn fill(checkpoint: &Checkpoint, options: &LoadOptions, named: &[(Str
     }
     for (name, target) in named {
         let Some(source) = sources.get(name) else { continue };
-        let source = checkpoint.tensor(source)?.f_to_kind(target.kind())?;
+        let source = source.read(checkpoint)?.f_to_kind(target.kind())?;
         // Detached: copying into a leaf that requires gradients is an update, not part of a graph.
         target.f_detach()?.f_copy_(&source)?;
     }
@@ -66,39 +71,47 @@ fn compare(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
     named: &[(String, Tensor)],
-) -> (BTreeMap<String, String>, CheckpointReport) {
+) -> (BTreeMap<String, Source>, CheckpointReport) {
     let mut report = CheckpointReport::default();
-    let sources = unique(options.rename.pairs(checkpoint.names()), &mut report);
+    let known: BTreeSet<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let pairs = options.rename.pairs(checkpoint.names());
+    let pairs = source::fold_weight_norm(pairs, checkpoint, |name| known.contains(name));
+    let sources = unique(pairs, &mut report);
     for (name, target) in named {
-        let Some((source, shape)) = sources.get(name).and_then(|s| Some((s, checkpoint.shape(s)?))) else {
+        let Some((source, shape)) = sources.get(name).and_then(|s| Some((s, s.shape(checkpoint)?))) else {
             report.missing.push(name.clone());
             continue;
         };
         if shape != target.size() {
             report.shape_mismatch.push((name.clone(), target.size(), shape));
         }
-        let kind = checkpoint.info(source).map(|info| info.kind);
+        let kind = source.kind(checkpoint);
         if !kind.is_some_and(|kind| kind_fits(options.dtype, kind, target.kind())) {
-            let found = kind.map_or_else(|| checkpoint.dtype_name(source), |kind| format!("{kind:?}"));
+            let found = kind.map_or_else(|| source.dtype_name(checkpoint), |kind| format!("{kind:?}"));
             report.kind_mismatch.push((name.clone(), format!("{:?}", target.kind()), found));
         }
     }
-    let known: BTreeSet<&String> = named.iter().map(|(name, _)| name).collect();
-    report.unexpected = sources.keys().filter(|name| !known.contains(name)).cloned().collect();
+    report.unexpected = sources.keys().filter(|name| !known.contains(name.as_str())).cloned().collect();
     (sources, report)
 }
 
 /// The pairs as a map; names that several tensors were renamed to are reported.
-fn unique(pairs: Vec<(String, String)>, report: &mut CheckpointReport) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn unique(pairs: Vec<(String, Source)>, report: &mut CheckpointReport) -> BTreeMap<String, Source> {
+    let mut all: BTreeMap<String, Vec<Source>> = BTreeMap::new();
     for (name, source) in pairs {
         all.entry(name).or_default().push(source);
     }
-    report.ambiguous = all.iter().filter(|(_, s)| s.len() > 1).map(|(n, s)| (n.clone(), s.clone())).collect();
+    let several = all.iter().filter(|(_, sources)| sources.len() > 1);
+    report.ambiguous = several
+        .map(|(name, sources)| (name.clone(), sources.iter().map(Source::to_string).collect()))
+        .collect();
     all.into_iter().filter_map(|(name, sources)| Some((name, sources.into_iter().next()?))).collect()
 }
 
 fn kind_fits(policy: DtypePolicy, stored: Kind, wanted: Kind) -> bool {
-    let is_float = |kind| matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16);
     stored == wanted || (policy == DtypePolicy::Convert && is_float(stored) && is_float(wanted))
+}
+
+fn is_float(kind: Kind) -> bool {
+    matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
 }

@@ -39,7 +39,8 @@ pub struct TensorInfo {
 
 impl Checkpoint {
     /// Opens a file of any name, or a directory with (the first of these that is there) `model.safetensors`,
-    /// `model.safetensors.index.json`, `pytorch_model.bin` or `pytorch_model.bin.index.json`.
+    /// `diffusion_pytorch_model.safetensors`, `pytorch_model.bin` or `diffusion_pytorch_model.bin`, each whole or, with
+    /// `.index.json` behind its name, in shards.
     ///
     /// # Errors
     /// [`Error::Io`] when a file cannot be read; [`Error::Format`] when it is neither valid safetensors nor an archive of

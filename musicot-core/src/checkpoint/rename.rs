@@ -1,12 +1,13 @@
 //! From the names in a file to the names in a model, apart from model code.
 
-use std::collections::BTreeMap;
+use super::source::Source;
 
 #[derive(Debug, Clone)]
 enum Rule {
     Replace(String, String),
     StripPrefix(String),
     DropContaining(String),
+    Split(String, Vec<String>),
 }
 
 /// Rules that turn a file's tensor names into a model's; applied in the order they were added.
@@ -14,9 +15,10 @@ enum Rule {
 /// ```
 /// use musicot_core::KeyMap;
 /// let map = KeyMap::default().strip_prefix("module.").replace(".gamma", ".weight").drop_containing("position_ids");
-/// let renamed = map.apply(["module.norm.gamma".to_owned(), "module.position_ids".to_owned()]);
-/// assert_eq!(renamed["norm.weight"], "module.norm.gamma");
-/// assert_eq!(renamed.len(), 1);
+/// assert_eq!(map.rename("module.norm.gamma"), ["norm.weight"]);
+/// assert!(map.rename("module.position_ids").is_empty());
+/// let parts = map.split("qkv.", &["query.", "key.", "value."]);
+/// assert_eq!(parts.rename("attn.qkv.bias"), ["attn.query.bias", "attn.key.bias", "attn.value.bias"]);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct KeyMap {
@@ -45,31 +47,49 @@ impl KeyMap {
         self
     }
 
-    /// Model name to file name. Where several names become the same one, the last of them is kept (loading reports that
-    /// instead).
-    pub fn apply(&self, names: impl IntoIterator<Item = String>) -> BTreeMap<String, String> {
-        self.pairs(names).into_iter().collect()
-    }
-
-    /// Pairs of model name and file name.
-    pub(super) fn pairs(&self, names: impl IntoIterator<Item = String>) -> Vec<(String, String)> {
-        names.into_iter().filter_map(|name| Some((self.rename(&name)?, name))).collect()
-    }
-
-    fn rename(&self, name: &str) -> Option<String> {
-        let mut renamed = name.to_owned();
-        for rule in &self.rules {
-            match rule {
-                Rule::Replace(from, to) => renamed = renamed.replace(from, to),
-                Rule::StripPrefix(prefix) => {
-                    if let Some(rest) = renamed.strip_prefix(prefix) {
-                        renamed = rest.to_owned();
-                    }
-                }
-                Rule::DropContaining(part) if renamed.contains(part) => return None,
-                Rule::DropContaining(_) => {}
-            }
+    /// Cuts a tensor whose name contains `from` along its first axis into as many equal parts as `to` has names; each part's name has
+    /// its element of `to` for `from`. A tensor is cut once, by the first such rule.
+    pub fn split(mut self, from: &str, to: &[&str]) -> Self {
+        if !from.is_empty() && !to.is_empty() {
+            self.rules.push(Rule::Split(from.to_owned(), to.iter().map(|name| (*name).to_owned()).collect()));
         }
-        Some(renamed)
+        self
+    }
+
+    /// The model's names for a file's tensor: one, several where it is cut, none where it is ignored.
+    pub fn rename(&self, name: &str) -> Vec<String> {
+        self.sources(name).into_iter().map(|(renamed, _)| renamed).collect()
+    }
+
+    /// The model's names with what each is made of.
+    pub(super) fn pairs(&self, names: impl IntoIterator<Item = String>) -> Vec<(String, Source)> {
+        names.into_iter().flat_map(|name| self.sources(&name)).collect()
+    }
+
+    fn sources(&self, name: &str) -> Vec<(String, Source)> {
+        let mut all = vec![(name.to_owned(), Source::Whole(name.to_owned()))];
+        for rule in &self.rules {
+            all = all.into_iter().flat_map(|pair| apply(rule, pair)).collect();
+        }
+        all
+    }
+}
+
+fn apply(rule: &Rule, (renamed, source): (String, Source)) -> Vec<(String, Source)> {
+    match (rule, &source) {
+        (Rule::Replace(from, to), _) => vec![(renamed.replace(from, to), source)],
+        (Rule::StripPrefix(prefix), _) => match renamed.strip_prefix(prefix) {
+            Some(rest) => vec![(rest.to_owned(), source)],
+            None => vec![(renamed, source)],
+        },
+        (Rule::DropContaining(part), _) if renamed.contains(part) => Vec::new(),
+        (Rule::Split(from, to), Source::Whole(name)) if renamed.contains(from) => {
+            let of = to.len() as i64;
+            let part = |(index, to): (i64, &String)| {
+                (renamed.replace(from, to), Source::Part { name: name.clone(), index, of })
+            };
+            (0..).zip(to).map(part).collect()
+        }
+        (Rule::DropContaining(_) | Rule::Split(..), _) => vec![(renamed, source)],
     }
 }

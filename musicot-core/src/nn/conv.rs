@@ -1,19 +1,8 @@
-//! One-dimensional convolution, optionally weight-normed.
+//! One-dimensional convolution.
 
 use tch::Tensor;
 
 use crate::{Error, Init, Result, Scope};
-
-/// How the weight of a convolution is parametrised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum WeightNorm {
-    /// `weight`.
-    #[default]
-    None,
-    /// `weight_g * weight_v / |weight_v|` (Salimans and Kingma, 2016), norm over all axes but the first.
-    GV,
-}
 
 /// Geometry of a [`Conv1d`].
 #[derive(Debug, Clone, Copy)]
@@ -34,24 +23,12 @@ pub struct Conv1dConfig {
     pub groups: i64,
     /// Whether there is a bias.
     pub bias: bool,
-    /// Parametrisation of the weight.
-    pub weight_norm: WeightNorm,
 }
 
 impl Conv1dConfig {
     /// A dense convolution that keeps the number of frames (`kernel` odd).
     pub fn same(inputs: i64, outputs: i64, kernel: i64) -> Self {
-        Self {
-            inputs,
-            outputs,
-            kernel,
-            stride: 1,
-            padding: kernel / 2,
-            dilation: 1,
-            groups: 1,
-            bias: true,
-            weight_norm: WeightNorm::None,
-        }
+        Self { inputs, outputs, kernel, stride: 1, padding: kernel / 2, dilation: 1, groups: 1, bias: true }
     }
 
     /// A depthwise convolution that keeps the number of frames (`kernel` odd).
@@ -90,19 +67,13 @@ impl Conv1dConfig {
 /// Convolution over the last axis.
 #[derive(Debug)]
 pub struct Conv1d {
-    weight: Weight,
+    weight: Tensor,
     bias: Option<Tensor>,
     config: Conv1dConfig,
 }
 
-#[derive(Debug)]
-enum Weight {
-    Plain(Tensor),
-    Normed { g: Tensor, v: Tensor },
-}
-
 impl Conv1d {
-    /// Parameters `weight [outputs, inputs / groups, kernel]` (or `weight_g`, `weight_v`) and `bias [outputs]`.
+    /// Parameters `weight [outputs, inputs / groups, kernel]` and `bias [outputs]`; weight-normed files are folded when they are loaded.
     ///
     /// # Errors
     /// [`Error::Config`] when a size is not positive, the padding is negative, or `groups` does not divide the channels; see
@@ -112,13 +83,7 @@ impl Conv1d {
         let per_group = config.inputs / config.groups;
         let shape = [config.outputs, per_group, config.kernel];
         let init = Init::fan_in(per_group.saturating_mul(config.kernel));
-        let weight = match config.weight_norm {
-            WeightNorm::None => Weight::Plain(scope.param("weight", &shape, init)?),
-            WeightNorm::GV => Weight::Normed {
-                g: scope.param("weight_g", &[config.outputs, 1, 1], Init::Const(1.0))?,
-                v: scope.param("weight_v", &shape, init)?,
-            },
-        };
+        let weight = scope.param("weight", &shape, init)?;
         let bias =
             if config.bias { Some(scope.param("bias", &[config.outputs], Init::Const(0.0))?) } else { None };
         Ok(Self { weight, bias, config })
@@ -130,13 +95,6 @@ impl Conv1d {
     /// libtorch refuses another number of channels, or fewer frames than the kernel spans.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let c = &self.config;
-        let weight = match &self.weight {
-            Weight::Plain(weight) => weight.shallow_clone(),
-            Weight::Normed { g, v } => {
-                let norm = v.f_square()?.f_sum_dim_intlist([1, 2].as_slice(), true, None)?.f_sqrt()?;
-                v.f_mul(&g.f_div(&norm)?)?
-            }
-        };
-        Ok(x.f_conv1d(&weight, self.bias.as_ref(), [c.stride], [c.padding], [c.dilation], c.groups)?)
+        Ok(x.f_conv1d(&self.weight, self.bias.as_ref(), [c.stride], [c.padding], [c.dilation], c.groups)?)
     }
 }

@@ -8,7 +8,7 @@ mod rope;
 mod swiglu;
 
 pub use attention::{Attention, AttentionConfig, KvCache};
-pub use conv::{Conv1d, Conv1dConfig, WeightNorm};
+pub use conv::{Conv1d, Conv1dConfig};
 pub use linear::{Embedding, Linear};
 pub use norm::{LayerNorm, RmsNorm};
 pub use rope::{Rope, RopeTable};
