@@ -90,6 +90,21 @@ impl PublishedConfig {
         Self { path, prefix, fields }
     }
 
+    /// What a key says.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.fields.get(key)
+    }
+
+    /// The keys that are left.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
+    /// Whether two objects have the same keys and values, wherever they stand.
+    pub fn holds_what(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+
     /// Takes a key out.
     pub fn take(&mut self, key: &str) -> Option<Value> {
         self.fields.remove(key)
@@ -149,6 +164,14 @@ impl PublishedConfig {
         }
     }
 
+    /// Checks that a key is there.
+    ///
+    /// # Errors
+    /// [`Error::Format`] names the key.
+    pub fn require(&self, key: &str) -> Result<()> {
+        if self.fields.contains_key(key) { Ok(()) } else { Err(self.wrong(key, "is missing")) }
+    }
+
     /// Takes out keys whatever they say.
     pub fn ignore(mut self, keys: &[&str]) -> Self {
         self.fields.retain(|key, _| !keys.contains(&key.as_str()));
@@ -166,16 +189,19 @@ impl PublishedConfig {
     /// # Errors
     /// [`Error::Format`] for another value than `float32`, `float64`, `bfloat16` or `float16`.
     pub fn kind(&self) -> Result<Option<Kind>> {
-        let Some((key, value)) = DTYPE_KEYS.iter().find_map(|key| Some((key, self.fields.get(*key)?))) else {
-            return Ok(None);
-        };
-        match value.as_str().map(|name| name.trim_start_matches("torch.")) {
-            Some("float32") => Ok(Some(Kind::Float)),
-            Some("float64") => Ok(Some(Kind::Double)),
-            Some("bfloat16") => Ok(Some(Kind::BFloat16)),
-            Some("float16") => Ok(Some(Kind::Half)),
-            _ => Err(self.wrong(key, format!("expected float32, float64, bfloat16 or float16, got {value}"))),
-        }
+        let found = DTYPE_KEYS.iter().filter_map(|key| Some((key, self.fields.get(*key)?)));
+        let kinds =
+            found.map(|(key, value)| match value.as_str().map(|name| name.trim_start_matches("torch.")) {
+                Some("float32") => Ok(Kind::Float),
+                Some("float64") => Ok(Kind::Double),
+                Some("bfloat16") => Ok(Kind::BFloat16),
+                Some("float16") => Ok(Kind::Half),
+                _ => {
+                    Err(self
+                        .wrong(key, format!("expected float32, float64, bfloat16 or float16, got {value}")))
+                }
+            });
+        Ok(kinds.collect::<Result<Vec<_>>>()?.first().copied())
     }
 
     /// Reads the keys that are left.
@@ -202,6 +228,12 @@ impl PublishedConfig {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl From<PublishedConfig> for Value {
+    fn from(config: PublishedConfig) -> Self {
+        Self::Object(config.fields)
     }
 }
 

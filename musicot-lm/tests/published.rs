@@ -316,10 +316,10 @@ fn both_spellings_of_a_rope_are_read_and_others_refused() {
         assert_eq!((config.rope_theta, config.rope_scaling), (theta, scaling));
     }
     let extrapolated = r#"{"type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64}"#;
-    older(extrapolated).expect_refused(&["config.json", "`rope_scaling`", "yarn"]);
+    older(extrapolated).expect_refused(&["config.json", "`rope_scaling.rope_type`", "yarn"]);
     newer(r#"{"rope_type": "longrope", "short_factor": [1.0]}"#)
-        .expect_refused(&["`rope_parameters`", "longrope"]);
-    newer(r#"{"rope_type": 3}"#).expect_refused(&["`rope_parameters`", "3"]);
+        .expect_refused(&["`rope_parameters.rope_type`", "longrope"]);
+    newer(r#"{"rope_type": 3}"#).expect_refused(&["`rope_parameters.rope_type`", "3"]);
     newer("4").expect_refused(&["`rope_parameters`", "an object"]);
     newer(r#"{"rope_type": "linear"}"#).expect_refused(&["`rope_parameters`", "`factor`"]);
     newer(r#"{"rope_type": "linear", "factor": "2"}"#).expect_refused(&["`rope_parameters`", "\"2\""]);

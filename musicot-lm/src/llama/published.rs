@@ -2,41 +2,14 @@
 
 use std::path::Path;
 
-use musicot_core::Error as CoreError;
-use musicot_core::files::read_json;
+use musicot_core::published::PublishedConfig;
 use musicot_core::tch::Kind;
-use serde_json::{Map, Value};
 
 use super::LlamaConfig;
 use crate::Result;
 
-/// Keys of published files that do not change what a forward pass computes.
-const HARMLESS: [&str; 24] = [
-    "_name_or_path",
-    "architectures",
-    "attention_dropout",
-    "bos_token_id",
-    "chunk_size_feed_forward",
-    "eos_token_id",
-    "id2label",
-    "initializer_range",
-    "is_encoder_decoder",
-    "label2id",
-    "max_sequence_length",
-    "output_attentions",
-    "output_hidden_states",
-    "pad_token_id",
-    "pretraining_tp",
-    "problem_type",
-    "return_dict",
-    "tokenizer_class",
-    "torchscript",
-    "transformers.js_config",
-    "transformers_version",
-    "unsloth_version",
-    "use_cache",
-    "use_return_dict",
-];
+/// Keys that only Llama's files have and that do not change what a forward pass computes.
+const HARMLESS: [&str; 4] = ["max_sequence_length", "pretraining_tp", "unsloth_version", "use_cache"];
 
 /// Keys without which there is no model.
 const NEEDED: [&str; 5] =
@@ -56,9 +29,7 @@ impl LlamaConfig {
     /// # Errors
     /// [`CoreError::Format`] names the key; see also [`LlamaConfig::validate`].
     pub fn read_published(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let published: Map<String, Value> = read_json(path)?;
-        let config = from_published(published).map_err(|reason| CoreError::format(path, reason))?;
+        let config = from_published(PublishedConfig::read(path)?)?;
         config.validate()?;
         Ok(config)
     }
@@ -69,114 +40,67 @@ impl LlamaConfig {
     /// # Errors
     /// [`CoreError::Format`] for another value than `float32`, `float64`, `bfloat16` or `float16`.
     pub fn published_kind(path: impl AsRef<Path>) -> Result<Option<Kind>> {
-        let path = path.as_ref();
-        let published: Map<String, Value> = read_json(path)?;
-        let mut kinds = ["dtype", "torch_dtype"].into_iter().filter_map(|key| {
-            let value = published.get(key).filter(|value| !value.is_null())?;
-            Some(read_kind(key, value))
-        });
-        Ok(kinds.next().transpose().map_err(|reason| CoreError::format(path, reason))?)
+        Ok(PublishedConfig::read(path)?.kind()?)
     }
 }
 
-fn read_kind(key: &str, value: &Value) -> Result<Kind, String> {
-    match value.as_str().map(|name| name.trim_start_matches("torch.")) {
-        Some("float32") => Ok(Kind::Float),
-        Some("float64") => Ok(Kind::Double),
-        Some("bfloat16") => Ok(Kind::BFloat16),
-        Some("float16") => Ok(Kind::Half),
-        _ => Err(format!("key `{key}`: expected float32, float64, bfloat16 or float16, got {value}")),
-    }
-}
-
-fn from_published(published: Map<String, Value>) -> Result<LlamaConfig, String> {
-    let mut own = Map::new();
-    let (mut scaling, mut parameters) = (None, None);
-    for (key, value) in published {
-        match key.as_str() {
-            // A null stands for an absent key in published files.
-            _ if value.is_null() => {}
-            "rope_scaling" => scaling = rope_fields(&key, value)?,
-            "rope_parameters" => parameters = rope_fields(&key, value)?,
-            "dtype" | "torch_dtype" => drop(read_kind(&key, &value)?),
-            "model_type" => expect_value(&key, &value, &Value::from("llama"))?,
-            "hidden_act" => expect_value(&key, &value, &Value::from("silu"))?,
-            // A mark in some files.
-            "is_llama_config" => expect_value(&key, &value, &Value::from(true))?,
-            "rope_interleaved" => expect_value(&key, &value, &Value::from(false))?,
-            "partial_rotary_factor" => expect_whole(&key, &value)?,
-            name if HARMLESS.contains(&name) => {}
-            _ => drop(own.insert(key, value)),
-        }
-    }
-    if let Some(key) = NEEDED.iter().find(|key| !own.contains_key(**key)) {
-        return Err(format!("key `{key}` is missing"));
+fn from_published(mut published: PublishedConfig) -> Result<LlamaConfig> {
+    published.kind()?;
+    published.expect("model_type", "llama")?;
+    published.expect("hidden_act", "silu")?;
+    // A mark in some files.
+    published.expect("is_llama_config", true)?;
+    published.expect("rope_interleaved", false)?;
+    // Whole heads are turned, never a part of them.
+    published.expect("partial_rotary_factor", 1)?;
+    add_rope(&mut published)?;
+    let mut own = published.ignore_usual().ignore(&HARMLESS);
+    for key in NEEDED {
+        own.require(key)?;
     }
     // Files of multi-head models before grouping leave the key out.
-    let heads = own.get("num_attention_heads").cloned().unwrap_or_default();
-    own.entry("num_key_value_heads").or_insert(heads);
-    own.entry("max_position_embeddings").or_insert(USUAL_POSITIONS.into());
-    own.entry("rms_norm_eps").or_insert(USUAL_EPS.into());
-    add_rope(scaling, parameters, &mut own)?;
-    serde_json::from_value(Value::Object(own)).map_err(|e| e.to_string())
+    if let Some(heads) = own.get("num_attention_heads").cloned() {
+        own.set_default("num_key_value_heads", heads);
+    }
+    own.set_default("max_position_embeddings", USUAL_POSITIONS);
+    own.set_default("rms_norm_eps", USUAL_EPS);
+    Ok(own.parse()?)
 }
 
-fn expect_value(key: &str, found: &Value, expected: &Value) -> Result<(), String> {
-    if found == expected { Ok(()) } else { Err(format!("key `{key}`: expected {expected}, got {found}")) }
-}
-
-/// Whole heads are turned, never a part of them.
-fn expect_whole(key: &str, found: &Value) -> Result<(), String> {
-    if found.as_f64() == Some(1.0) { Ok(()) } else { Err(format!("key `{key}`: expected 1, got {found}")) }
-}
-
-/// The fields of a rope object without nulls, under the name of its key; `None` where it is empty.
-fn rope_fields(key: &str, value: Value) -> Result<Option<Map<String, Value>>, String> {
-    let Value::Object(mut fields) = value else {
-        return Err(format!("key `{key}`: expected an object, got {value}"));
-    };
-    fields.retain(|_, value| !value.is_null());
-    Ok(if fields.is_empty() { None } else { Some(fields) })
-}
-
-/// The one rope object of a file as the `rope_scaling` and `rope_theta` of [`LlamaConfig`].
-fn add_rope(
-    scaling: Option<Map<String, Value>>,
-    parameters: Option<Map<String, Value>>,
-    own: &mut Map<String, Value>,
-) -> Result<(), String> {
-    let (key, mut fields) = match (scaling, parameters) {
+/// Turns the one rope object of a file into the `rope_scaling` and `rope_theta` of [`LlamaConfig`].
+fn add_rope(published: &mut PublishedConfig) -> Result<()> {
+    let is_filled = |fields: &PublishedConfig| fields.keys().next().is_some();
+    let scaling = published.take_object("rope_scaling")?.filter(is_filled);
+    let parameters = published.take_object("rope_parameters")?.filter(is_filled);
+    let mut rope = match (scaling, parameters) {
         (None, None) => return Ok(()),
-        (Some(fields), None) => ("rope_scaling", fields),
-        (None, Some(fields)) => ("rope_parameters", fields),
-        (Some(fields), Some(same)) if fields == same => ("rope_parameters", fields),
+        (Some(rope), None) | (None, Some(rope)) => rope,
+        (Some(rope), Some(same)) if rope.holds_what(&same) => rope,
         (Some(_), Some(_)) => {
-            return Err("keys `rope_scaling` and `rope_parameters` contradict one another".to_owned());
+            return Err(published.wrong("rope_scaling", "contradicts `rope_parameters`").into());
         }
     };
     // The older name, which the newer one overrides.
-    let older = fields.remove("type");
-    let name = fields.remove("rope_type").or(older).unwrap_or_else(|| "default".into());
-    let Some(name) = name.as_str().filter(|name| SCALINGS.contains(name)).map(str::to_owned) else {
-        return Err(format!("key `{key}`: rope type {name} is not supported, only {}", SCALINGS.join(", ")));
-    };
-    if let Some(theta) = fields.remove("rope_theta") {
-        own.insert("rope_theta".to_owned(), theta);
+    let older = rope.take("type");
+    let name = rope.take("rope_type").or(older).unwrap_or_else(|| "default".into());
+    if !name.as_str().is_some_and(|name| SCALINGS.contains(&name)) {
+        let reason = format!("{name} is not supported, only {}", SCALINGS.join(", "));
+        return Err(rope.wrong("rope_type", reason).into());
     }
-    if let Some(part) = fields.remove("partial_rotary_factor") {
-        expect_whole(&format!("{key}.partial_rotary_factor"), &part)?;
+    if let Some(theta) = rope.take("rope_theta") {
+        published.set("rope_theta", theta);
     }
+    rope.expect("partial_rotary_factor", 1)?;
     // The tag of an unscaled rope would let other fields pass.
-    if let (Some(other), "default") = (fields.keys().next(), name.as_str()) {
-        return Err(format!("key `{key}.{other}` is not known for the rope type default"));
+    if let (Some(other), true) = (rope.keys().next(), name == "default") {
+        return Err(rope.wrong(other, "is not known for the rope type default").into());
     }
-    if let ("llama3", Some(positions)) = (name.as_str(), own.get("max_position_embeddings")) {
-        fields.entry("original_max_position_embeddings").or_insert(positions.clone());
+    if let (Some(positions), true) = (published.get("max_position_embeddings"), name == "llama3") {
+        rope.set_default("original_max_position_embeddings", positions.clone());
     }
-    fields.insert("rope_type".to_owned(), name.into());
+    rope.set("rope_type", name);
     // Read by itself first, for an error that says where it is.
-    serde_json::from_value::<super::RopeScaling>(Value::Object(fields.clone()))
-        .map_err(|e| format!("key `{key}`: {e}"))?;
-    own.insert("rope_scaling".to_owned(), Value::Object(fields));
+    rope.clone().parse::<super::RopeScaling>()?;
+    published.set("rope_scaling", rope);
     Ok(())
 }
