@@ -49,15 +49,17 @@ impl Stage {
         }
     }
 
-    /// The implementation in this workspace, as [`StageEntry::kind`] names it.
-    pub fn kind(self) -> &'static str {
+    /// The implementations in this workspace, as [`StageEntry::kind`] names them; the first is what the trainers make.
+    ///
+    /// Either kind of `clap` may be of our own or of the published layout; `oobleck` is the autoencoder of Stable Audio.
+    pub fn kinds(self) -> &'static [&'static str] {
         match self {
-            Self::Clap => "htsat-bert",
-            Self::Rvq => "residual-vq",
-            Self::Lm => "llama",
-            Self::Diffusion => "dit",
-            Self::Codec => "spectral",
-            Self::Semantic => "notes",
+            Self::Clap => &["htsat-bert", "htsat-roberta"],
+            Self::Rvq => &["residual-vq"],
+            Self::Lm => &["llama"],
+            Self::Diffusion => &["dit"],
+            Self::Codec => &["spectral", "oobleck"],
+            Self::Semantic => &["notes"],
         }
     }
 }
@@ -170,14 +172,16 @@ impl Bundle {
         all.collect()
     }
 
-    /// The directory of a stage that one of this workspace's implementations reads.
-    pub(crate) fn known_stage_dir(&self, stage: Stage) -> Result<PathBuf> {
-        match self.config.stages.get(&stage) {
-            Some(entry) if entry.kind != stage.kind() => {
-                let (name, expected, actual) = (stage.name(), stage.kind(), &entry.kind);
-                Err(self.wrong(format!("stage `{name}`: expected kind `{expected}`, got `{actual}`")))
+    /// The directory of a stage that one of this workspace's implementations reads, and which.
+    pub(crate) fn known_stage(&self, stage: Stage) -> Result<(PathBuf, &'static str)> {
+        let dir = self.stage_dir(stage)?;
+        let found = self.config.stages.get(&stage).map_or("", |entry| entry.kind.as_str());
+        match stage.kinds().iter().find(|kind| **kind == found) {
+            Some(kind) => Ok((dir, kind)),
+            None => {
+                let (name, expected) = (stage.name(), stage.kinds().join("` or `"));
+                Err(self.wrong(format!("stage `{name}`: expected kind `{expected}`, got `{found}`")))
             }
-            _ => self.stage_dir(stage),
         }
     }
 

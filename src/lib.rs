@@ -1,6 +1,7 @@
 //! Analyzable chain-of-musical-thought music generation.
 #![doc = include_str!("../README.md")]
 
+mod alignment;
 pub mod analysis;
 pub mod bundle;
 mod error;

@@ -30,8 +30,8 @@ llama      options: new_tokens
            in:  input_ids [batch, seq]; attention_mask [batch, seq] where rows are padded on the left
            out: logits [batch, seq, vocab], greedy_tokens [batch, steps], greedy_logits [batch, steps, vocab]
 rvq        options: levels [all], prefix of the names [found]
-           in:  x [.., dim]
-           out: codes [.., levels], quantized [.., dim]
+           in:  x [.., dim]; or [batch, dim, frames]
+           out: codes [.., levels], quantized [.., dim]; or [levels, batch, frames], [batch, dim, frames]
 sampling   options: chain, in order: [{\"temperature\": 0.75}, {\"top_k\": 40}, ...] of
                     temperature, top_k, top_p, min_p, repetition_penalty, guidance
            in:  logits [batch, vocab]; input_ids [batch, seq] for repetition_penalty; null_logits for guidance

@@ -30,7 +30,15 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     if !(1..=rvq.levels()).contains(&levels) {
         return Err(case.broken(&format!("levels: expected 1 to {}, got {levels}", rvq.levels())));
     }
-    let codes = rvq.encode(&case.floats("x")?)?.f_narrow(-1, 0, levels as i64)?;
+    let x = case.floats("x")?;
+    let (vectors_last, dim) = (x.size().last().copied(), Some(rvq.dim() as i64));
+    // EnCodec's own order: `x [batch, dim, frames]`, codes `[levels, batch, frames]`.
+    let is_channels_first = x.dim() == 3 && vectors_last != dim && x.size().get(1).copied() == dim;
+    let vectors = if is_channels_first { x.f_transpose(1, 2)? } else { x };
+    let codes = rvq.encode(&vectors)?.f_narrow(-1, 0, levels as i64)?;
     let quantized = rvq.decode(&codes)?;
-    Ok(vec![("codes", codes), ("quantized", quantized)])
+    Ok(match is_channels_first {
+        true => vec![("codes", codes.f_permute([2, 0, 1])?), ("quantized", quantized.f_transpose(1, 2)?)],
+        false => vec![("codes", codes), ("quantized", quantized)],
+    })
 }

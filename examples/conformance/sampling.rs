@@ -22,8 +22,9 @@ enum Link {
     TopK(usize),
     TopP(f64),
     MinP(f64),
+    #[serde(alias = "repetition")]
     RepetitionPenalty(f64),
-    #[serde(alias = "guidance_scale")]
+    #[serde(alias = "guidance_scale", alias = "classifier_free_guidance")]
     Guidance(f64),
 }
 

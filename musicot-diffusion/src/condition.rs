@@ -45,12 +45,13 @@ pub struct Condition {
 ///
 /// ```
 /// # use musicot_diffusion::frame_windows;
-/// assert_eq!(frame_windows(248, 4, 250, 9), [0, 0, 1, 1]);
-/// assert_eq!(frame_windows(499, 2, 250, 2), [1, 1]);
+/// assert_eq!(frame_windows(248, 4, 250.0, 9), [0, 0, 1, 1]);
+/// assert_eq!(frame_windows(499, 2, 250.0, 2), [1, 1]);
 /// ```
-pub fn frame_windows(first: usize, frames: usize, frames_per_window: usize, windows: usize) -> Vec<i64> {
+pub fn frame_windows(first: usize, frames: usize, frames_per_window: f64, windows: usize) -> Vec<i64> {
     let last = windows.saturating_sub(1);
-    (first..first + frames).map(|frame| (frame / frames_per_window.max(1)).min(last) as i64).collect()
+    let window = |frame: usize| (frame as f64 / frames_per_window.max(1.0)) as usize;
+    (first..first + frames).map(|frame| window(frame).min(last) as i64).collect()
 }
 
 impl Condition {

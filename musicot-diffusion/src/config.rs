@@ -12,10 +12,10 @@ use crate::{Error, Objective, Result};
 pub struct DitConfig {
     /// Values per latent frame.
     pub latent_dim: i64,
-    /// Latent frames (and semantic tokens) per second.
+    /// Latent frames per second.
     pub frame_rate_hz: f64,
-    /// Latent frames that share one thought: 250 for windows of 10 s.
-    pub frames_per_thought: usize,
+    /// Latent frames that share one thought: 250 for windows of 10 s. Not whole where the codec's frames are not.
+    pub frames_per_thought: f64,
     /// Frames of the longest window in training.
     pub max_frames: usize,
     /// Semantic tokens in all.
@@ -49,7 +49,7 @@ impl Default for DitConfig {
         Self {
             latent_dim: 128,
             frame_rate_hz: 25.0,
-            frames_per_thought: 250,
+            frames_per_thought: 250.0,
             max_frames: 500,
             semantic_vocab: 2048,
             semantic_dim: 128,
@@ -102,7 +102,6 @@ impl DitConfig {
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [
             ("latent_dim", self.latent_dim),
-            ("frames_per_thought", self.frames_per_thought as i64),
             ("max_frames", self.max_frames as i64),
             ("semantic_vocab", self.semantic_vocab),
             ("semantic_dim", self.semantic_dim),
@@ -123,6 +122,12 @@ impl DitConfig {
                 format!("expected a positive number, got {value}"),
             )?;
         }
+        let shared = self.frames_per_thought;
+        require(
+            "frames_per_thought",
+            (1.0..=16_777_216.0).contains(&shared),
+            format!("expected 1..=16777216, got {shared}"),
+        )?;
         let kernel = self.semantic_kernel;
         require(
             "semantic_kernel",
@@ -182,6 +187,8 @@ mod tests {
         assert!(bad(|c| c.ffn_mult = f64::NAN).contains("ffn_mult"));
         assert!(bad(|c| c.semantic_kernel = 4).contains("semantic_kernel"));
         assert!(bad(|c| c.frame_rate_hz = 0.0).contains("frame_rate_hz"));
+        assert!(bad(|c| c.frames_per_thought = f64::NAN).contains("frames_per_thought"));
+        assert!(bad(|c| c.frames_per_thought = 0.5).contains("frames_per_thought"));
         assert!(
             serde_json::from_str::<DitConfig>(r#"{"widht": 1}"#).unwrap_err().to_string().contains("widht")
         );

@@ -26,8 +26,8 @@ pub trait Denoiser: Send {
     /// Values per latent frame.
     fn latent_dim(&self) -> i64;
 
-    /// Latent frames that share one thought.
-    fn frames_per_thought(&self) -> usize;
+    /// Latent frames that share one thought, at least 1: the frame rate times the length of a plan's window, whole or not.
+    fn frames_per_thought(&self) -> f64;
 
     /// Frames of the longest window it was trained on.
     fn max_frames(&self) -> usize;

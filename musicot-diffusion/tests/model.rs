@@ -149,7 +149,7 @@ impl Denoiser for Watched {
     fn latent_dim(&self) -> i64 {
         self.inner.latent_dim()
     }
-    fn frames_per_thought(&self) -> usize {
+    fn frames_per_thought(&self) -> f64 {
         self.inner.frames_per_thought()
     }
     fn max_frames(&self) -> usize {

@@ -128,7 +128,7 @@ fn windows_stay_within_the_trained_length() {
         fn latent_dim(&self) -> i64 {
             self.0.latent_dim()
         }
-        fn frames_per_thought(&self) -> usize {
+        fn frames_per_thought(&self) -> f64 {
             self.0.frames_per_thought()
         }
         fn max_frames(&self) -> usize {
@@ -161,7 +161,7 @@ impl Denoiser for Chain {
     fn latent_dim(&self) -> i64 {
         1
     }
-    fn frames_per_thought(&self) -> usize {
+    fn frames_per_thought(&self) -> f64 {
         20
     }
     fn max_frames(&self) -> usize {

@@ -59,11 +59,11 @@ impl Generator {
     /// # Errors
     /// [`Error::Bundle`] for a stage that is missing or of an unknown kind.
     pub fn open(bundle: &Bundle, device: Device) -> Result<Self> {
-        let clap = bundle.known_stage_dir(Stage::Clap)?;
-        let rvq = bundle.known_stage_dir(Stage::Rvq)?;
-        let lm = bundle.known_stage_dir(Stage::Lm)?;
-        let diffusion = bundle.known_stage_dir(Stage::Diffusion)?;
-        let codec = bundle.known_stage_dir(Stage::Codec)?;
+        let (clap, _) = bundle.known_stage(Stage::Clap)?;
+        let (rvq, _) = bundle.known_stage(Stage::Rvq)?;
+        let (lm, _) = bundle.known_stage(Stage::Lm)?;
+        let (diffusion, _) = bundle.known_stage(Stage::Diffusion)?;
+        let (codec, codec_kind) = bundle.known_stage(Stage::Codec)?;
         let config = bundle.config();
         Ok(Self {
             encoder: Slot::lazy(
@@ -74,9 +74,7 @@ impl Generator {
             }),
             lm: Slot::lazy(move || Ok(Box::new(MusicLm::load(&lm, device)?))),
             denoiser: Slot::lazy(move || Ok(Box::new(Dit::load(&diffusion, device)?) as Box<dyn Denoiser>)),
-            codec: Slot::lazy(move || {
-                Ok(Box::new(SpectralCodec::load(&codec, device)?) as Box<dyn AudioCodec>)
-            }),
+            codec: Slot::lazy(move || load_codec(codec_kind, &codec, device)),
             settings: Settings {
                 seeds: Seeds::default(),
                 policy: config.defaults.policy,
@@ -181,6 +179,13 @@ impl Generator {
     fn device_name(&self) -> String {
         device::name(self.device)
     }
+}
+
+/// Loads a codec of one of [`Stage::kinds`].
+fn load_codec(kind: &str, dir: &Path, device: Device) -> Result<Box<dyn AudioCodec>> {
+    Ok(match kind {
+        _ => Box::new(SpectralCodec::load(dir, device)?),
+    })
 }
 
 /// Values of a unit-length copy of a vector.

@@ -9,6 +9,7 @@ use musicot_lm::{AudioLength, AudioRequest, AudioSong, ConditionReport, Plan};
 
 use super::Generator;
 use super::planning::conditions;
+use crate::alignment::Alignment;
 use crate::manifest::LIBTORCH;
 use crate::progress::report;
 use crate::{Error, Manifest, MusicPlan, Progress, Result, Settings, Song, Step, Timing};
@@ -19,6 +20,13 @@ const DECODE_PIECE: i64 = 50;
 /// No sample of a song is beyond this (-1 dB): phases are rebuilt on decoding, so that peaks come out higher than those of the recordings
 /// that the codec learned from, and a file would cut them off.
 const CEILING: f32 = 0.891;
+
+/// What the second phase of the language model wrote.
+struct Written {
+    tokens: Vec<i64>,
+    tokens_per_thought: f64,
+    not_given: ConditionReport,
+}
 
 impl Generator {
     pub(super) fn perform_timed(
@@ -33,10 +41,11 @@ impl Generator {
             timings.push(Timing { step, secs: started.elapsed().as_secs_f64() })
         };
         let started = Instant::now();
-        let (tokens, not_given) = self.write_tokens(plan, settings, progress)?;
+        let Written { tokens, tokens_per_thought, not_given } =
+            self.write_tokens(plan, settings, progress)?;
         timed(Step::Tokens, started);
         let started = Instant::now();
-        let latents = self.render_latents(plan, &tokens, settings, progress)?;
+        let latents = self.render_latents(plan, &tokens, tokens_per_thought, settings, progress)?;
         timed(Step::Latents, started);
         let started = Instant::now();
         let (audio, gain_db) = self.decode_audio(&latents, progress)?.limit_peak(CEILING)?;
@@ -51,7 +60,7 @@ impl Generator {
         plan: &MusicPlan,
         settings: &Settings,
         progress: &mut dyn Progress,
-    ) -> Result<(Vec<i64>, ConditionReport)> {
+    ) -> Result<Written> {
         self.lm.with(self.memory, |lm| {
             let conditions = conditions(lm, &plan.brief, plan.condition.as_deref());
             let not_given = lm.check_conditions(&conditions)?;
@@ -65,7 +74,7 @@ impl Generator {
                 tokens.extend(step?.tokens.first().copied().flatten().map(|token| i64::from(token.0)));
                 report(progress, Step::Tokens, tokens.len(), count)?;
             }
-            Ok((tokens, not_given))
+            Ok(Written { tokens, tokens_per_thought: lm.config().window_tokens() as f64, not_given })
         })
     }
 
@@ -74,6 +83,7 @@ impl Generator {
         &mut self,
         plan: &MusicPlan,
         tokens: &[i64],
+        tokens_per_thought: f64,
         settings: &Settings,
         progress: &mut dyn Progress,
     ) -> Result<Tensor> {
@@ -86,14 +96,17 @@ impl Generator {
         let streams = vec![CounterRng::new(settings.seeds.diffusion).stage("diffusion")];
         let score = Score { thoughts: Some(thoughts), text, streams };
         self.denoiser.with(self.memory, |denoiser| {
+            // Both are per thought, which is the same stretch of time for either stage.
+            let alignment = Alignment::new(denoiser.frames_per_thought(), tokens_per_thought)?;
+            let frames = alignment.spread(tokens, alignment.frames(tokens.len()))?;
             let mut session = DiffusionSession::new(denoiser, &sampler, settings.windows.clone(), score)?;
-            session.push(&Tensor::f_from_slice(tokens)?.f_unsqueeze(0)?)?;
+            session.push(&Tensor::f_from_slice(&frames)?.f_unsqueeze(0)?)?;
             session.finish();
             let mut chunks = Vec::new();
-            report(progress, Step::Latents, 0, tokens.len())?;
+            report(progress, Step::Latents, 0, frames.len())?;
             while let Some(chunk) = session.next_chunk()? {
                 chunks.push(chunk);
-                report(progress, Step::Latents, session.frames(), tokens.len())?;
+                report(progress, Step::Latents, session.frames(), frames.len())?;
             }
             Ok(Tensor::f_cat(&chunks, 2)?)
         })

@@ -23,6 +23,9 @@ pub struct BundlePlan {
     pub licence: String,
     /// Directories of the trained stages.
     pub stages: BTreeMap<Stage, PathBuf>,
+    /// Kinds (see [`Stage::kinds`]) of the stages that are not of the first kind.
+    #[serde(default)]
+    pub kinds: BTreeMap<Stage, String>,
     /// Element type on disk of a stage's weights, where it is not to stay as it was trained.
     #[serde(default)]
     pub storage: BTreeMap<Stage, Storage>,
@@ -59,7 +62,7 @@ pub fn assemble(plan: &BundlePlan, out: &Path) -> Result<Bundle> {
         }
         let entry = StageEntry {
             directory: stage.name().to_owned(),
-            kind: stage.kind().to_owned(),
+            kind: plan.kinds.get(stage).map_or(stage.kinds()[0], String::as_str).to_owned(),
             sha256: BTreeMap::new(),
         };
         stages.insert(*stage, entry);

@@ -14,6 +14,7 @@ use musicot_rvq::VectorQuantizer;
 use ndarray::{Array1, Array2};
 
 use super::{PieceProgress, tell};
+use crate::alignment::Alignment;
 use crate::{Error, Result};
 
 /// The stages that read audio.
@@ -49,6 +50,8 @@ struct Encoded {
     text_clap: Array2<f32>,
     /// `[frames, latent_dim]`
     latents: Tensor,
+    /// The token of each of these frames.
+    frame_tokens: Vec<i64>,
 }
 
 /// Encodes every recording of a corpus and writes `OUT/tokens` (see [`TokenDataset`]) and `OUT/latents` (see
@@ -67,7 +70,7 @@ pub fn encode_corpus(
     let (mut pieces, mut report) = (Vec::new(), EncodeReport::default());
     let total = dataset.records().len();
     for (index, record) in dataset.records().iter().enumerate() {
-        let audio = read_audio(dataset.resolve(&record.audio))?.to_mono();
+        let audio = read_audio(dataset.resolve(&record.audio))?;
         let encoded = no_grad(|| encode(&audio, record, encoders, tokens_info.window_tokens))?;
         report.pieces += 1;
         report.tokens += encoded.tokens.len();
@@ -88,9 +91,7 @@ fn infos(encoders: &Encoders<'_>) -> Result<(TokenInfo, DatasetInfo)> {
         true => Ok(()),
         false => Err(Error::input(what, format!("stages do not fit one another: {left} and {right}"))),
     };
-    same("token rate", semantic.token_rate_hz(), codec.frame_rate_hz())?;
     same("embedding width", clap.dim() as f64, rvq.dim() as f64)?;
-    same("sample rate", f64::from(semantic.sample_rate_hz()), f64::from(codec.sample_rate_hz()))?;
     let mut config = MusicLmConfig {
         clap_dim: clap.dim() as i64,
         token_rate_hz: semantic.token_rate_hz(),
@@ -106,7 +107,7 @@ fn infos(encoders: &Encoders<'_>) -> Result<(TokenInfo, DatasetInfo)> {
         frame_rate_hz: codec.frame_rate_hz(),
         semantic_vocab: semantic.vocabulary_size(),
         thought_dim: clap.dim() as i64,
-        frames_per_thought: tokens.window_tokens,
+        frames_per_thought: config.plan_window_secs * codec.frame_rate_hz(),
         text_dim: clap.dim() as i64,
     };
     Ok((tokens, latents))
@@ -119,12 +120,16 @@ fn encode(
     window_tokens: usize,
 ) -> Result<Encoded> {
     let Encoders { clap, rvq, semantic, codec } = encoders;
-    let at_codec = resample(audio, codec.sample_rate_hz())?;
-    let samples = tensor::from_array(at_codec.samples().view(), musicot_core::tch::Device::Cpu)?;
-    let tokens = tensor::to_ids(&semantic.tokenize(&samples)?)?;
-    let waveform = samples.f_unsqueeze(1)?.f_expand([1, codec.channels(), -1], false)?;
+    let mono = audio.to_mono();
+    let tokens = tensor::to_ids(&semantic.tokenize(&samples_at(&mono, semantic.sample_rate_hz())?)?)?;
+    // A codec of several channels hears those of the recording, or the same in each.
+    let heard = if audio.channels() as i64 == codec.channels() { audio } else { &mono };
+    let samples = samples_at(heard, codec.sample_rate_hz())?;
+    let waveform = samples.f_unsqueeze(0)?.f_expand([1, codec.channels(), -1], false)?;
     let latents = codec.encode(&waveform)?.f_squeeze_dim(0)?.f_transpose(0, 1)?.f_contiguous()?;
-    let at_clap = resample(audio, clap.sample_rate_hz())?;
+    let alignment = Alignment::new(codec.frame_rate_hz(), semantic.token_rate_hz())?;
+    let frame_tokens = alignment.spread(&tokens, latents.size()[0] as usize)?;
+    let at_clap = resample(&mono, clap.sample_rate_hz())?;
     let embedded = clap.embed_windows(&at_clap, clap.window_samples())?;
     // A recording may end within a token, so that its last window is one to the tokens and not to the samples, or the other way.
     let windows = ((tokens.len() + window_tokens / 2) / window_tokens).max(1) as i64;
@@ -142,7 +147,14 @@ fn encode(
             .and_then(|v| Ok(tensor::to_vec(&v)?.into()))?,
         text_clap: matrix(tensor::to_vec(&text_clap)?, clap.dim())?,
         latents,
+        frame_tokens,
     })
+}
+
+/// Samples `[channels, samples]` at another rate.
+fn samples_at(audio: &AudioBuffer, sample_rate_hz: u32) -> Result<Tensor> {
+    let audio = resample(audio, sample_rate_hz)?;
+    Ok(tensor::from_array(audio.samples().view(), musicot_core::tch::Device::Cpu)?)
 }
 
 fn token_piece(record: &Record, encoded: Encoded) -> TokenPiece {
@@ -165,7 +177,7 @@ fn latent_piece(record: &Record, encoded: &Encoded) -> Result<LatentPiece> {
     Ok(LatentPiece {
         id: record.id.clone(),
         latents: encoded.latents.shallow_clone(),
-        semantic: Tensor::f_from_slice(&encoded.tokens)?,
+        semantic: Tensor::f_from_slice(&encoded.frame_tokens)?,
         thoughts: encoded.thoughts.shallow_clone(),
         text: Tensor::f_cat(&[captions, whole], 0)?,
     })

@@ -109,7 +109,7 @@ fn codec_config() -> SpectralCodecConfig {
 fn bundle_config() -> BundleConfig {
     let entry = |stage: Stage| StageEntry {
         directory: stage.name().to_owned(),
-        kind: stage.kind().to_owned(),
+        kind: stage.kinds()[0].to_owned(),
         sha256: BTreeMap::new(),
     };
     BundleConfig {

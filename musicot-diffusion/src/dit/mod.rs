@@ -134,7 +134,7 @@ impl Denoiser for Dit {
         self.config.latent_dim
     }
 
-    fn frames_per_thought(&self) -> usize {
+    fn frames_per_thought(&self) -> f64 {
         self.config.frames_per_thought
     }
 

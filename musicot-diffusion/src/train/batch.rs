@@ -48,7 +48,7 @@ pub(super) fn read(data: &LatentDataset, frames: usize, places: &[Place], device
     let (mut latents, mut semantic, mut thoughts, mut windows, mut text) =
         (vec![], vec![], vec![], vec![], vec![]);
     // A crop touches at most this many windows.
-    let count = (frames.saturating_sub(1) / data.info().frames_per_thought.max(1) + 2) as i64;
+    let count = (frames.saturating_sub(1) as f64 / data.info().frames_per_thought.max(1.0)) as i64 + 2;
     for place in places {
         let crop = data.crop(place.piece, place.start, frames)?;
         let all = crop.thoughts.size()[0];

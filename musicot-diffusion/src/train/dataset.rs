@@ -34,7 +34,7 @@ pub struct DatasetInfo {
     /// Width of a thought.
     pub thought_dim: i64,
     /// Latent frames that share one thought.
-    pub frames_per_thought: usize,
+    pub frames_per_thought: f64,
     /// Width of a text's embedding.
     pub text_dim: i64,
 }

@@ -8,7 +8,7 @@ use musicot_diffusion::{Condition, Dit, DitConfig, Objective, Score, Thoughts, f
 pub fn config(objective: Objective) -> DitConfig {
     DitConfig {
         latent_dim: 6,
-        frames_per_thought: 20,
+        frames_per_thought: 20.0,
         max_frames: 40,
         semantic_vocab: 11,
         semantic_dim: 8,
