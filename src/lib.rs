@@ -7,7 +7,7 @@ pub mod bundle;
 mod error;
 mod generator;
 mod manifest;
-mod memory;
+mod parts;
 mod plan;
 #[cfg(feature = "train")]
 pub mod prepare;
@@ -23,7 +23,7 @@ pub use bundle::{Bundle, BundleConfig, Stage};
 pub use error::{Error, ErrorKind, Result};
 pub use generator::Generator;
 pub use manifest::{Manifest, Timing};
-pub use memory::MemoryMode;
+pub use parts::{MemoryMode, Part, Parts};
 pub use plan::MusicPlan;
 pub use progress::{Event, Progress, Quiet, Step};
 pub use reference::{Recording, Reference};

@@ -15,9 +15,9 @@ use musicot_diffusion::{Denoiser, Dit};
 use musicot_lm::MusicLm;
 use musicot_rvq::{RvqModel, VectorQuantizer};
 
-use crate::memory::Slot;
 use crate::{
-    Brief, Bundle, Error, MemoryMode, MusicPlan, Progress, Request, Result, Seeds, Settings, Song, Stage,
+    Brief, Bundle, Error, MemoryMode, MusicPlan, Part, Parts, Progress, Request, Result, Seeds, Settings,
+    Song, Stage,
 };
 
 /// Text or reference audio in, a song out, by way of a plan that can be read and changed.
@@ -33,11 +33,7 @@ use crate::{
 /// # Ok::<(), musicot::Error>(())
 /// ```
 pub struct Generator {
-    encoder: Slot<dyn AudioTextEncoder>,
-    quantizer: Slot<dyn VectorQuantizer>,
-    lm: Slot<MusicLm>,
-    denoiser: Slot<dyn Denoiser>,
-    codec: Slot<dyn AudioCodec>,
+    parts: Parts,
     settings: Settings,
     name: String,
     sha256: BTreeMap<String, String>,
@@ -65,27 +61,28 @@ impl Generator {
         let (diffusion, _) = bundle.known_stage(Stage::Diffusion)?;
         let (codec, codec_kind) = bundle.known_stage(Stage::Codec)?;
         let config = bundle.config();
-        Ok(Self {
-            encoder: Slot::lazy(
-                move || Ok(Box::new(Clap::load(&clap, device)?) as Box<dyn AudioTextEncoder>),
-            ),
-            quantizer: Slot::lazy(move || {
-                Ok(Box::new(RvqModel::load(&rvq, device)?) as Box<dyn VectorQuantizer>)
-            }),
-            lm: Slot::lazy(move || Ok(Box::new(MusicLm::load(&lm, device)?))),
-            denoiser: Slot::lazy(move || Ok(Box::new(Dit::load(&diffusion, device)?) as Box<dyn Denoiser>)),
-            codec: Slot::lazy(move || load_codec(codec_kind, &codec, device)),
-            settings: Settings {
-                seeds: Seeds::default(),
-                policy: config.defaults.policy,
-                diffusion: config.defaults.diffusion.clone(),
-                windows: config.defaults.windows.clone(),
-            },
-            name: config.name.clone(),
-            sha256: bundle.hashes(),
-            device,
-            memory: MemoryMode::default(),
-        })
+        let parts = Parts {
+            encoder: Part::<dyn AudioTextEncoder>::lazy(move || Ok(Box::new(Clap::load(&clap, device)?))),
+            quantizer: Part::<dyn VectorQuantizer>::lazy(move || Ok(Box::new(RvqModel::load(&rvq, device)?))),
+            lm: Part::lazy(move || Ok(Box::new(MusicLm::load(&lm, device)?))),
+            denoiser: Part::<dyn Denoiser>::lazy(move || Ok(Box::new(Dit::load(&diffusion, device)?))),
+            codec: Part::lazy(move || load_codec(codec_kind, &codec, device)),
+        };
+        let settings = Settings {
+            seeds: Seeds::default(),
+            policy: config.defaults.policy,
+            diffusion: config.defaults.diffusion.clone(),
+            windows: config.defaults.windows.clone(),
+        };
+        let made = Self::from_parts(config.name.clone(), parts, settings, device);
+        Ok(Self { sha256: bundle.hashes(), ..made })
+    }
+
+    /// Makes a generator of stages from anywhere: of a published CLAP, say, one's own language model and a published autoencoder.
+    /// `name` is what the manifests of its songs call it; `device` is where inputs are put, and where every stage must be.
+    pub fn from_parts(name: impl Into<String>, parts: Parts, settings: Settings, device: Device) -> Self {
+        let (name, sha256, memory) = (name.into(), BTreeMap::new(), MemoryMode::default());
+        Self { parts, settings, name, sha256, device, memory }
     }
 
     /// Sets how long stages stay in memory.
@@ -98,35 +95,35 @@ impl Generator {
     /// Puts the caller's own encoder in the place of CLAP.
     #[must_use]
     pub fn with_encoder(mut self, encoder: Box<dyn AudioTextEncoder>) -> Self {
-        self.encoder = Slot::ready(encoder);
+        self.parts.encoder = Part::ready(encoder);
         self
     }
 
     /// Puts the caller's own quantiser in the place of the RVQ.
     #[must_use]
     pub fn with_quantizer(mut self, quantizer: Box<dyn VectorQuantizer>) -> Self {
-        self.quantizer = Slot::ready(quantizer);
+        self.parts.quantizer = Part::ready(quantizer);
         self
     }
 
     /// Puts another language model in place; [`MusicLm::with_decoder`] takes the caller's own decoder.
     #[must_use]
     pub fn with_lm(mut self, lm: MusicLm) -> Self {
-        self.lm = Slot::ready(Box::new(lm));
+        self.parts.lm = Part::ready(Box::new(lm));
         self
     }
 
     /// Puts the caller's own denoiser in the place of the diffusion transformer.
     #[must_use]
     pub fn with_denoiser(mut self, denoiser: Box<dyn Denoiser>) -> Self {
-        self.denoiser = Slot::ready(denoiser);
+        self.parts.denoiser = Part::ready(denoiser);
         self
     }
 
     /// Puts the caller's own codec in place.
     #[must_use]
     pub fn with_codec(mut self, codec: Box<dyn AudioCodec>) -> Self {
-        self.codec = Slot::ready(codec);
+        self.parts.codec = Part::ready(codec);
         self
     }
 
@@ -183,9 +180,8 @@ impl Generator {
 
 /// Loads a codec of one of [`Stage::kinds`].
 fn load_codec(kind: &str, dir: &Path, device: Device) -> Result<Box<dyn AudioCodec>> {
-    Ok(match kind {
-        _ => Box::new(SpectralCodec::load(dir, device)?),
-    })
+    let _ = kind;
+    Ok(Box::new(SpectralCodec::load(dir, device)?))
 }
 
 /// Values of a unit-length copy of a vector.

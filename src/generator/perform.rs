@@ -61,7 +61,7 @@ impl Generator {
         settings: &Settings,
         progress: &mut dyn Progress,
     ) -> Result<Written> {
-        self.lm.with(self.memory, |lm| {
+        self.parts.lm.with(self.memory, |lm| {
             let conditions = conditions(lm, &plan.brief, plan.condition.as_deref());
             let not_given = lm.check_conditions(&conditions)?;
             let count = lm.config().tokens_for(plan.brief.duration_secs)?;
@@ -95,7 +95,7 @@ impl Generator {
         };
         let streams = vec![CounterRng::new(settings.seeds.diffusion).stage("diffusion")];
         let score = Score { thoughts: Some(thoughts), text, streams };
-        self.denoiser.with(self.memory, |denoiser| {
+        self.parts.denoiser.with(self.memory, |denoiser| {
             // Both are per thought, which is the same stretch of time for either stage.
             let alignment = Alignment::new(denoiser.frames_per_thought(), tokens_per_thought)?;
             let frames = alignment.spread(tokens, alignment.frames(tokens.len()))?;
@@ -115,7 +115,7 @@ impl Generator {
     /// Latents `[1, latent_dim, frames]` to a waveform.
     fn decode_audio(&mut self, latents: &Tensor, progress: &mut dyn Progress) -> Result<AudioBuffer> {
         let frames = latents.size()[2];
-        self.codec.with(self.memory, |codec| {
+        self.parts.codec.with(self.memory, |codec| {
             let mut session = codec.decode_session(1)?;
             let mut pieces = Vec::new();
             for start in (0..frames).step_by(DECODE_PIECE as usize) {

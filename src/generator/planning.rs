@@ -32,7 +32,7 @@ impl Generator {
         progress: &mut dyn Progress,
     ) -> Result<(MusicPlan, Vec<Timing>)> {
         request.validate()?;
-        let shape = self.lm.with(self.memory, |lm| {
+        let shape = self.parts.lm.with(self.memory, |lm| {
             let config = lm.config();
             let windows = config.windows_for(config.tokens_for(request.brief.duration_secs)?);
             Ok(Shape { windows, levels: config.vocab.levels, window_secs: config.plan_window_secs })
@@ -72,7 +72,8 @@ impl Generator {
         // Words decide where there are any: a recording in the same space is only a stand-in for them.
         let condition = match (prompt.is_empty(), vectors.is_empty()) {
             (false, _) => {
-                let embedded = self.encoder.with(self.memory, |clap| Ok(clap.embed_text(&[prompt])?))?;
+                let embedded =
+                    self.parts.encoder.with(self.memory, |clap| Ok(clap.embed_text(&[prompt])?))?;
                 Some(unit(tensor::to_vec(&embedded)?)?)
             }
             (true, false) => Some(unit(mean(&vectors))?),
@@ -103,9 +104,10 @@ impl Generator {
             ));
         }
         let embedded = self
+            .parts
             .encoder
             .with(self.memory, |clap| no_grad(|| embed_recording(clap, &reference.recording, room)))?;
-        let codes = self.quantizer.with(self.memory, |rvq| Ok(rvq.encode(&embedded)?))?;
+        let codes = self.parts.quantizer.with(self.memory, |rvq| Ok(rvq.encode(&embedded)?))?;
         let codes = tensor::to_ids(&codes)?;
         for (window, codes) in codes.chunks(shape.levels).enumerate() {
             let codes: Vec<ThoughtCode> =
@@ -124,7 +126,7 @@ impl Generator {
         progress: &mut dyn Progress,
     ) -> Result<Array2<i64>> {
         let (brief, settings) = (&request.brief, &request.settings);
-        self.lm.with(self.memory, |lm| {
+        self.parts.lm.with(self.memory, |lm| {
             let conditions = conditions(lm, brief, heard.condition.as_deref());
             let song = PlanSong { conditions, number: 0, fixed: heard.fixed.clone() };
             let asked = PlanRequest { songs: vec![song], windows: shape.windows, seed: settings.seeds.plan };
@@ -144,7 +146,7 @@ impl Generator {
     pub(super) fn decode_thoughts(&mut self, codes: &Array2<i64>) -> Result<Array2<f32>> {
         let flat: Vec<i64> = codes.iter().copied().collect();
         let (windows, levels) = codes.dim();
-        let decoded = self.quantizer.with(self.memory, |rvq| {
+        let decoded = self.parts.quantizer.with(self.memory, |rvq| {
             let codes = Tensor::f_from_slice(&flat)?.f_reshape([windows as i64, levels as i64])?;
             Ok(rvq.decode(&codes.f_to_device(self.device)?)?)
         })?;

@@ -42,12 +42,12 @@ impl Generator {
         if phrases.is_empty() {
             return Err(Error::input("phrases", "expected at least one, got none"));
         }
-        matrix(&self.encoder.with(self.memory, |clap| Ok(no_grad(|| clap.embed_text(phrases))?))?)
+        matrix(&self.parts.encoder.with(self.memory, |clap| Ok(no_grad(|| clap.embed_text(phrases))?))?)
     }
 
     /// Unit embeddings `[windows, dim]` and the seconds of a window.
     fn listen(&mut self, recording: &Recording) -> Result<(Array2<f32>, f64)> {
-        self.encoder.with(self.memory, |clap| {
+        self.parts.encoder.with(self.memory, |clap| {
             let embedded = no_grad(|| embed_recording(clap, recording, usize::MAX))?;
             Ok((matrix(&embedded)?, clap.window_samples() as f64 / f64::from(clap.sample_rate_hz())))
         })
