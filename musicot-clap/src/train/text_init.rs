@@ -1,5 +1,6 @@
 //! Starting the text tower from a published BERT or RoBERTa encoder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use musicot_core::checkpoint::CheckpointReport;
@@ -81,7 +82,9 @@ impl TextStart {
         let map = KeyMap::default().strip_prefix("bert.").strip_prefix("roberta.");
         let map =
             map.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias");
-        let sources = map.apply(self.checkpoint.names());
+        let renamed = |name: String| map.rename(&name).into_iter().next().map(|own| (own, name));
+        let sources: BTreeMap<String, String> =
+            self.checkpoint.names().into_iter().filter_map(renamed).collect();
         let mut report = CheckpointReport::default();
         for (name, target) in params.named() {
             let Some(own) = name.strip_prefix("text_model.") else { continue };
