@@ -8,8 +8,10 @@ mod noise;
 mod objective;
 mod sampler;
 mod schedule;
+pub mod scheduler;
 mod session;
 pub mod solver;
+pub mod stable_audio;
 #[cfg(feature = "train")]
 pub mod train;
 
