@@ -19,6 +19,7 @@ pub use condition::{Condition, Keep, Thoughts, frame_windows};
 pub use config::DitConfig;
 pub use denoiser::{Denoiser, KnownForm};
 pub use dit::Dit;
+pub use musicot_core as core;
 pub use musicot_core::{CounterRng, Error, GuidanceScale, Result, Storage, tch};
 pub use noise::frame_noise;
 pub use objective::Objective;
