@@ -9,7 +9,8 @@ use crate::config::FeatureConfig;
 /// Power below this counts as this: the floor is -100 dB.
 const FLOOR: f64 = 1e-10;
 
-/// Samples to log-mel frames; see [`FeatureConfig`].
+/// Samples to log-mel frames; see [`FeatureConfig`]. Computed in f64, as the published front end does: near silence an f32 spectrum would be
+/// some thousandths of a decibel off.
 #[derive(Debug)]
 pub struct LogMel {
     n_fft: i64,
@@ -25,20 +26,12 @@ impl LogMel {
     /// # Errors
     /// [`Error::Config`] for edges out of range.
     pub fn new(config: &FeatureConfig, bands: i64, device: Device) -> Result<Self> {
-        let bank = MelBank::new(&MelConfig {
-            sample_rate_hz: config.sample_rate_hz,
-            n_fft: config.n_fft.max(0) as usize,
-            bands: bands.max(0) as usize,
-            min_hz: config.min_hz,
-            max_hz: config.max_hz,
-            scale: config.mel_scale,
-            norm: config.mel_norm,
-        })?;
+        config.validate()?;
         Ok(Self {
             n_fft: config.n_fft,
             hop: config.hop_samples,
-            window: Tensor::f_hann_window_periodic(config.n_fft, true, (Kind::Float, device))?,
-            bank: tensor::from_array(bank.weights.t(), device)?,
+            window: Tensor::f_hann_window_periodic(config.n_fft, true, (Kind::Double, device))?,
+            bank: bank(config, bands)?.f_to_device(device)?,
         })
     }
 
@@ -56,13 +49,36 @@ impl LogMel {
         if length <= edge {
             return Err(Error::input("samples", format!("expected more than {edge} samples, got {length}")));
         }
+        let samples = samples.f_to_kind(Kind::Double)?;
         let padded = samples.f_unsqueeze(1)?.f_reflection_pad1d([edge, edge])?.f_squeeze_dim(1)?;
         let spectrum =
             padded.f_stft(self.n_fft, self.hop, self.n_fft, Some(&self.window), false, true, true, false)?;
         let power = spectrum.f_view_as_real()?.f_square()?.f_sum_dim_intlist([-1].as_slice(), false, None)?;
         let mel = power.f_transpose(1, 2)?.f_matmul(&self.bank)?;
-        Ok(mel.f_clamp_min(FLOOR)?.f_log10()?.f_mul_scalar(10.0)?)
+        Ok(mel.f_clamp_min(FLOOR)?.f_log10()?.f_mul_scalar(10.0)?.f_to_kind(Kind::Float)?)
     }
+}
+
+/// Weights `[bins, bands]` (f64).
+///
+/// Bands may lie above half the rate: the bank is made for a multiple of the rate, where every frequency of the spectrum stays what it is,
+/// and then cut to the spectrum. Half of an odd rate is rounded down, as in the published front end.
+pub(crate) fn bank(config: &FeatureConfig, bands: i64) -> Result<Tensor> {
+    let (rate, n_fft) = (config.sample_rate_hz & !1, config.n_fft.max(0) as usize);
+    let nyquist = f64::from(rate) / 2.0;
+    let times = (0..4).map(|power| 1_u32 << power).find(|times| nyquist * f64::from(*times) >= config.max_hz);
+    let times = times.unwrap_or(1);
+    let bank = MelBank::new(&MelConfig {
+        sample_rate_hz: rate.saturating_mul(times),
+        n_fft: n_fft * times as usize,
+        bands: bands.max(0) as usize,
+        min_hz: config.min_hz,
+        max_hz: config.max_hz,
+        scale: config.mel_scale,
+        norm: config.mel_norm,
+    })?;
+    let weights = bank.weights.slice(ndarray::s![.., ..n_fft / 2 + 1]);
+    Ok(tensor::from_array(weights.t(), Device::Cpu)?.f_to_kind(Kind::Double)?)
 }
 
 #[cfg(test)]
@@ -127,10 +143,27 @@ mod tests {
                 }
                 let expected = 10.0 * sum.max(1e-10).log10();
                 let actual = f64::from(got[[1, frame as usize, band]]);
-                // f32 transform of values near 1: relative 1e-5 of the power is 5e-5 dB.
-                assert!((expected - actual).abs() < 1e-3, "frame {frame} band {band}: {expected} {actual}");
+                // Rounded to f32 at the end.
+                assert!((expected - actual).abs() < 1e-5, "frame {frame} band {band}: {expected} {actual}");
             }
         }
+    }
+
+    /// The same frequencies, whatever the rate of which they are half.
+    #[test]
+    fn bands_above_the_spectrum_stay_empty() {
+        let low = FeatureConfig {
+            sample_rate_hz: 16_000,
+            n_fft: 512,
+            max_hz: 14_000.0,
+            window_samples: 16_000,
+            ..FeatureConfig::default()
+        };
+        let high = FeatureConfig { sample_rate_hz: 32_000, n_fft: 1024, ..low.clone() };
+        let (low, high) = (bank(&low, 20).unwrap(), bank(&high, 20).unwrap());
+        assert_eq!((low.size(), high.size()), (vec![257, 20], vec![513, 20]));
+        assert_eq!(low, high.narrow(0, 0, 257));
+        assert_eq!(low.select(1, 19).sum(Kind::Double).double_value(&[]), 0.0);
     }
 
     #[test]
