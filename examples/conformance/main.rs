@@ -5,7 +5,9 @@ mod case;
 mod common;
 mod llama;
 mod rvq;
+mod sa_dit;
 mod sampling;
+mod solver;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,17 +34,26 @@ llama      options: new_tokens
 rvq        options: levels [all], prefix of the names [found]
            in:  x [.., dim]
            out: codes [.., levels], quantized [.., dim]
+sa_dit     Stable Audio's transformer in the layout of diffusers, sa_dit_original in that of stable-audio-tools: each may be either
+           in:  latents [batch, channels, frames], timestep [batch], text [batch, seq, dim], global [batch, dim];
+                text_mask [batch, seq] of 0 and 1 where not all of the text is attended to
+           out: sample [batch, channels, frames]
 sampling   options: chain, in order: [{\"temperature\": 0.75}, {\"top_k\": 40}, ...] of
                     temperature, top_k, top_p, min_p, repetition_penalty, guidance
            in:  logits [batch, vocab]; input_ids [batch, seq] for repetition_penalty; null_logits for guidance
            out: logits, probs [batch, vocab]
+solver     scheduler_config.json of diffusers; options: steps, mu, sigmas
+           in:  sample, the initial noise as the first step gets it (scaled already); noise.k for step k where one adds noise;
+                toy_w: the model returns toy_w x for the scaled sample x; a square one acts on the channels (second axis) where it has
+                as many rows, else on the last axis; any other elementwise
+           out: sigmas [steps + 1], timesteps [steps], sample.k after step k
 
   --out FILE      where the outputs go [out/conformance.safetensors]
   --threads N     threads of libtorch [2, or as many as the machine has]
 ";
 
 /// Named outputs of a kind.
-type Outputs = Vec<(&'static str, Tensor)>;
+type Outputs = Vec<(String, Tensor)>;
 
 fn main() -> ExitCode {
     common::exit(run)
@@ -65,8 +76,14 @@ fn run() -> Outcome {
     let outputs = match case.kind() {
         "llama" => llama::run(&case)?,
         "rvq" => rvq::run(&case)?,
+        "sa_dit" | "sa_dit_original" => sa_dit::run(&case)?,
         "sampling" => sampling::run(&case)?,
-        other => return Err(case.broken(&format!("kind `{other}` is not known, only llama, rvq, sampling"))),
+        "solver" => solver::run(&case)?,
+        other => {
+            return Err(case.broken(&format!(
+                "kind `{other}` is not known, only llama, rvq, sa_dit, sa_dit_original, sampling, solver"
+            )));
+        }
     };
     let named: Vec<(String, Tensor)> =
         outputs.into_iter().map(|(name, tensor)| (format!("out.{name}"), tensor)).collect();

@@ -32,5 +32,5 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     }
     let codes = rvq.encode(&case.floats("x")?)?.f_narrow(-1, 0, levels as i64)?;
     let quantized = rvq.decode(&codes)?;
-    Ok(vec![("codes", codes), ("quantized", quantized)])
+    Ok(vec![("codes".into(), codes), ("quantized".into(), quantized)])
 }

@@ -26,7 +26,7 @@ impl StableAudioDit {
     }
 
     /// Like [`StableAudioDit::load`], with weights and activations in another floating-point type. In bfloat16 the predictions of small
-    /// random models kept a cosine of at least 0.999 to those in f32.
+    /// random models kept a cosine of at least 0.9999 to those in f32.
     ///
     /// # Errors
     /// [`Error::Input`] when `kind` is not `Float`, `Double`, `BFloat16` or `Half`; see also [`StableAudioDit::load`].
