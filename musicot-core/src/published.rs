@@ -82,7 +82,12 @@ impl PublishedConfig {
     /// [`Error::Io`], or [`Error::Format`] when it is not a JSON object.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Ok(Self::of(path.to_owned(), String::new(), read_json(path)?))
+        Ok(Self::from_fields(path, read_json(path)?))
+    }
+
+    /// The fields of a file that was read in another way, such as YAML.
+    pub fn from_fields(path: impl AsRef<Path>, fields: Map<String, Value>) -> Self {
+        Self::of(path.as_ref().to_owned(), String::new(), fields)
     }
 
     fn of(path: PathBuf, prefix: String, mut fields: Map<String, Value>) -> Self {
