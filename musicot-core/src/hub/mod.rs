@@ -31,6 +31,7 @@
 //! **Limits.** Downloads are one after the other; hf-hub sets no time limits and a file under way cannot be stopped from the callback. Only
 //! models, not data sets.
 
+mod blob;
 mod builder;
 mod error;
 mod listing;

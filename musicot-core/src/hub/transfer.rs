@@ -1,7 +1,7 @@
 //! Bringing files into the cache.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use hf_hub::Repo;
 use hf_hub::api::sync::{Api, ApiError, Metadata};
-use sha2::{Digest, Sha256};
 
 use super::progress::{HubProgress, Reporter};
-use super::{Hub, HubError, HubModel, listing, repo_at};
+use super::{Hub, HubError, HubModel, blob, listing, repo_at};
 use crate::{Error, Result};
 
 /// What is waited before each further attempt.
@@ -120,7 +119,7 @@ impl<'a> Transfer<'a> {
         if let Some(parent) = pointer.parent() {
             fs::create_dir_all(parent).map_err(Error::io(parent))?;
         }
-        link(&blob, &pointer, &file.name).map_err(Error::io(&pointer))?;
+        blob::link(&blob, &pointer, &file.name).map_err(Error::io(&pointer))?;
         Ok(true)
     }
 
@@ -169,7 +168,7 @@ impl<'a> Transfer<'a> {
     /// hf-hub takes what comes; here it must be what was announced.
     fn check(&self, file: &Pending, address: &str, pointer: &Path) -> Result<(), HubError> {
         let blob = self.blob(file);
-        let Err(reason) = verify(&blob, file) else { return Ok(()) };
+        let Err(reason) = blob::verify(&blob, file.bytes, &file.etag) else { return Ok(()) };
         for path in [pointer, &blob] {
             if let Err(source) = fs::remove_file(path)
                 && source.kind() != io::ErrorKind::NotFound
@@ -190,46 +189,4 @@ fn metadata(api: &Api, address: &str) -> Result<Metadata, HubError> {
             Err(HubError::Answer { address: address.to_owned(), reason })
         }
     }
-}
-
-/// Size, and SHA-256 where the ETag is one (that of a small file is a git id).
-fn verify(blob: &Path, file: &Pending) -> Result<(), String> {
-    let told = |error: io::Error| format!("{}: {error}", blob.display());
-    let bytes = fs::metadata(blob).map_err(told)?.len();
-    if bytes != file.bytes {
-        return Err(format!("expected {} bytes, got {bytes}", file.bytes));
-    }
-    if file.etag.len() != 64 {
-        return Ok(());
-    }
-    let found = sha256(blob).map_err(told)?;
-    if found == file.etag { Ok(()) } else { Err(format!("expected SHA-256 {}, got {found}", file.etag)) }
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut content = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let mut hasher = Sha256::new();
-    loop {
-        let bytes = content.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-        }
-        hasher.update(bytes);
-        let read = bytes.len();
-        content.consume(read);
-    }
-}
-
-/// A relative link, so that the cache can be moved.
-#[cfg(unix)]
-fn link(blob: &Path, pointer: &Path, name: &str) -> io::Result<()> {
-    let up = "../".repeat(2 + name.matches('/').count());
-    let etag = blob.file_name().unwrap_or_default();
-    std::os::unix::fs::symlink(Path::new(&up).join("blobs").join(etag), pointer)
-}
-
-/// Links to files need rights that few users of other systems have.
-#[cfg(not(unix))]
-fn link(blob: &Path, pointer: &Path, _name: &str) -> io::Result<()> {
-    fs::hard_link(blob, pointer)
 }
