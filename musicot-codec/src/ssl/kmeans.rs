@@ -16,9 +16,10 @@ const CENTROIDS: &str = "centroids";
 /// An encoder whose hidden states are named by the nearest of k centroids, as in HuBERT's units.
 ///
 /// # How many tokens
-/// A frame sees more samples than the hop (400 of them at a hop of 320), so that [`SslEncoder::hidden_states`] of a clip has a frame less than the clip has
-/// hops. [`SemanticTokenizer::tokenize`] promises a token for every hop that has begun: the prepared clip gets silence behind its end until the
-/// last of these frames is whole. `nearest` of the clip's own hidden states gives the tokens that Python gives, one fewer.
+/// A frame sees more samples than the hop (400 of them at a hop of 320), so that the last hops of a clip have no frame of
+/// [`SslEncoder::hidden_states`], which are those of Python. [`SemanticTokenizer::tokenize`] promises a token for every hop that has begun: the
+/// prepared clip gets silence behind its end until the last of these frames is whole, which makes a token or two more than
+/// [`KMeansTokenizer::nearest`] of the clip's own hidden states.
 ///
 /// The silence changes more than the last token: every frame attends to every other, and where `feat_extract_norm` is `group` the statistics of
 /// the first convolution run over it too. A token changes where its frame lies about halfway between two centroids.
