@@ -59,7 +59,8 @@ pub trait AudioTextEncoder: Send {
         let starts: Vec<usize> = windows::starts(audio.frames(), window, hop_samples)?.collect();
         let mut embedded = Vec::new();
         for group in starts.chunks(WINDOWS_AT_ONCE) {
-            let clips: Vec<f32> = group.iter().flat_map(|start| self.fill(&clip(audio, *start, window))).collect();
+            let clips: Vec<f32> =
+                group.iter().flat_map(|start| self.fill(&clip(audio, *start, window))).collect();
             let samples = Tensor::f_from_slice(&clips)?.f_reshape([group.len() as i64, window as i64])?;
             embedded.push(self.embed_audio(&samples)?);
         }

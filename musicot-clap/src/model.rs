@@ -203,6 +203,15 @@ impl Clap {
         Ok((self.logit_scale_a.f_exp()?, self.logit_scale_t.f_exp()?))
     }
 
+    /// Cosines `[audio, text]` of `audio [audio, dim]` and `text [text, dim]`, which have length 1, times the learned factor from audio to text.
+    ///
+    /// # Errors
+    /// libtorch refuses different widths.
+    pub fn logits_per_audio(&self, audio: &Tensor, text: &Tensor) -> Result<Tensor> {
+        let scale = self.logit_scale_a.f_to_kind(audio.kind())?.f_exp()?;
+        Ok(audio.f_mul(&scale)?.f_matmul(&text.f_transpose(0, 1)?)?)
+    }
+
     /// Probabilities `[audio, text]` of the anchors `text [text, dim]` for each of `audio [audio, dim]`, at the learned temperature.
     ///
     /// # Errors

@@ -42,7 +42,9 @@ impl PatchEmbed {
     pub(super) fn forward(&self, images: &Tensor, longer: bool) -> Result<Tensor> {
         let given = images.size4()?.1;
         let patches = match &self.fusion {
-            None if given < self.pictures => self.projection.forward(&images.f_repeat([1, self.pictures, 1, 1])?)?,
+            None if given < self.pictures => {
+                self.projection.forward(&images.f_repeat([1, self.pictures, 1, 1])?)?
+            }
             None => self.projection.forward(images)?,
             Some(fusion) => {
                 let whole = self.projection.forward(&images.f_narrow(1, 0, 1)?)?;

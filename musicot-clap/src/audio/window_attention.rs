@@ -50,7 +50,8 @@ impl WindowAttention {
         let own = scope.sub("self");
         let linear = |name: &str| Linear::with_init(&own.sub(name), width, width, qkv_bias, SPREAD);
         let side = geometry.side;
-        let bias_table = own.param("relative_position_bias_table", &[(2 * side - 1).pow(2), heads], SPREAD)?;
+        let bias_table =
+            own.param("relative_position_bias_table", &[(2 * side - 1).pow(2), heads], SPREAD)?;
         let mask = || Ok::<_, Error>(shift_mask(geometry, scope.device())?.f_to_kind(bias_table.kind())?);
         let mask = (geometry.shift > 0).then(mask).transpose()?;
         Ok(Self {
@@ -133,7 +134,9 @@ mod tests {
 
     #[test]
     fn only_the_edge_windows_are_masked() {
-        let mask = shift_mask(Geometry { resolution: [4, 4], padded: [4, 4], side: 2, shift: 1 }, Device::Cpu).unwrap();
+        let mask =
+            shift_mask(Geometry { resolution: [4, 4], padded: [4, 4], side: 2, shift: 1 }, Device::Cpu)
+                .unwrap();
         assert_eq!(mask.size(), [4, 1, 4, 4]);
         let masked =
             |window: i64| mask.get(window).lt(0.0).sum(musicot_core::tch::Kind::Int64).int64_value(&[]);

@@ -115,7 +115,8 @@ impl AudioConfig {
             check(&name(field), (1..=65_536).contains(&value), "expected 1..=65536", value)?;
         }
         let divides = self.folds() > 0 && self.spec_size % self.folds() == 0;
-        let wanted = format!("expected spec_size {} over it, rounded down, to divide spec_size", self.spec_size);
+        let wanted =
+            format!("expected spec_size {} over it, rounded down, to divide spec_size", self.spec_size);
         check(&name("num_mel_bins"), divides, &wanted, self.num_mel_bins)?;
         for stride in self.patch_stride {
             let fits = self.spec_size % stride == 0
@@ -185,8 +186,9 @@ impl AudioConfig {
         let is_last = stage + 1 == self.depths.len();
         for side in self.resolution(stage) {
             let fits = side > 0 && (is_last || side % 2 == 0);
-            let wanted =
-                format!("stage {stage} has {side} tokens a side: expected some, and an even number before another stage");
+            let wanted = format!(
+                "stage {stage} has {side} tokens a side: expected some, and an even number before another stage"
+            );
             check("audio_config.spec_size", fits, &wanted, self.spec_size)?;
         }
         Ok(())

@@ -120,7 +120,12 @@ impl ClapConfig {
     pub fn validate(&self) -> Result<()> {
         check("projection_dim", self.projection_dim > 0, "expected a positive width", self.projection_dim)?;
         let scale = self.logit_scale_init_value;
-        check("logit_scale_init_value", scale.is_finite() && scale > 0.0, "expected a positive number", scale)?;
+        check(
+            "logit_scale_init_value",
+            scale.is_finite() && scale > 0.0,
+            "expected a positive number",
+            scale,
+        )?;
         self.features.validate()?;
         self.audio_config.validate()?;
         self.text_config.validate()?;
@@ -136,9 +141,15 @@ impl ClapConfig {
         let fits = is_for_four || self.features.truncation != Truncation::Fusion;
         let wanted = "expected audio_config.enable_fusion (or four input channels) with";
         check("features.truncation", fits, wanted, "fusion")?;
-        let four = self.audio_config.patch_embed_input_channels == 1 || self.features.truncation == Truncation::Fusion;
+        let four = self.audio_config.patch_embed_input_channels == 1
+            || self.features.truncation == Truncation::Fusion;
         let wanted = "expected 1 without features.truncation `fusion`";
-        check("audio_config.patch_embed_input_channels", four, wanted, self.audio_config.patch_embed_input_channels)
+        check(
+            "audio_config.patch_embed_input_channels",
+            four,
+            wanted,
+            self.audio_config.patch_embed_input_channels,
+        )
     }
 }
 
@@ -176,7 +187,7 @@ mod tests {
             change(&mut config);
             config.validate().unwrap_err().to_string()
         };
-        assert!(broken(|c| c.audio_config.spec_size = 100).contains("num_mel_bins"));
+        assert!(broken(|c| c.audio_config.spec_size = 200).contains("num_mel_bins"));
         assert!(broken(|c| c.audio_config.hidden_size = 1).contains("hidden_size"));
         assert!(broken(|c| c.audio_config.num_attention_heads[0] = 5).contains("num_attention_heads"));
         assert!(broken(|c| c.audio_config.depths.clear()).contains("depths"));
@@ -186,7 +197,10 @@ mod tests {
         assert!(broken(|c| c.features.truncation = Truncation::Fusion).contains("truncation"));
         assert!(broken(|c| c.audio_config.patch_embed_input_channels = 4).contains("input_channels"));
         assert!(broken(|c| c.audio_config.patch_embed_input_channels = 3).contains("input_channels"));
-        assert!(broken(|c| (c.audio_config.enable_fusion, c.audio_config.aff_block_r) = (true, 49)).contains("aff_block_r"));
+        assert!(
+            broken(|c| (c.audio_config.enable_fusion, c.audio_config.aff_block_r) = (true, 49))
+                .contains("aff_block_r")
+        );
         assert!(broken(|c| c.projection_dim = 0).contains("projection_dim"));
         assert!(serde_json::from_str::<ClapConfig>(r#"{"projektion": 1}"#).is_err());
     }

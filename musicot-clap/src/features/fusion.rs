@@ -25,7 +25,8 @@ pub(super) fn pictures(mel: &Tensor, window: i64, starts: [i64; 3]) -> Result<Te
         return Err(Error::input("crop", format!("expected frames of 0..={last}, got {starts:?}")));
     }
     let whole = mel.f_unsqueeze(0)?.f_unsqueeze(0)?;
-    let shrunk = whole.f_upsample_bilinear2d([window, bands], false, None, None)?.f_reshape([window, bands])?;
+    let shrunk =
+        whole.f_upsample_bilinear2d([window, bands], false, None, None)?.f_reshape([window, bands])?;
     let mut all = vec![shrunk];
     for start in starts {
         all.push(mel.f_narrow(0, start, window)?);

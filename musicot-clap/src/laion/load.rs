@@ -121,7 +121,8 @@ fn expect_bank(checkpoint: &Checkpoint, config: &ClapConfig) -> Result<()> {
     if config.audio_config.enable_fusion || !shapes.has(BANK) {
         return Ok(());
     }
-    let (own, expected) = (checkpoint.tensor(&shapes.name(BANK))?, bank(&config.features, config.audio_config.num_mel_bins)?);
+    let (own, expected) =
+        (checkpoint.tensor(&shapes.name(BANK))?, bank(&config.features, config.audio_config.num_mel_bins)?);
     let largest = expected.f_abs()?.f_max()?.f_double_value(&[])?;
     let fits = own.size() == expected.size()
         && own.is_floating_point()

@@ -3,7 +3,9 @@
 use musicot_core::{Checkpoint, Result};
 
 use super::shapes::Shapes;
-use crate::config::{AudioConfig, ClapConfig, FUSED_CHANNELS, FeatureConfig, Pooling, TextConfig, Truncation};
+use crate::config::{
+    AudioConfig, ClapConfig, FUSED_CHANNELS, FeatureConfig, Pooling, TextConfig, Truncation,
+};
 
 /// Side of the image where no tensor shows it.
 const USUAL_SIDE: i64 = 256;
@@ -56,15 +58,18 @@ fn audio(shapes: &Shapes) -> Result<AudioConfig> {
     let table = block(0, 0, "attn.relative_position_bias_table");
     let [rows, _] = shapes.get(&table)?;
     let Some(window_size) = root(rows).filter(|side| side % 2 == 1).map(|side| (side + 1) / 2) else {
-        return Err(shapes.wrong(&table, &format!("expected the square of an odd number of rows, got {rows}")));
+        return Err(
+            shapes.wrong(&table, &format!("expected the square of an odd number of rows, got {rows}"))
+        );
     };
     let [inner, outer] = shapes.get(&block(0, 0, "mlp.fc1.weight"))?;
-    let squeeze: Option<[i64; 4]> = match shapes.has("audio_branch.patch_embed.fusion_model.local_att.0.weight") {
-        true => Some(shapes.get("audio_branch.patch_embed.fusion_model.local_att.0.weight")?),
-        false => None,
-    };
+    let squeeze: Option<[i64; 4]> =
+        match shapes.has("audio_branch.patch_embed.fusion_model.local_att.0.weight") {
+            true => Some(shapes.get("audio_branch.patch_embed.fusion_model.local_att.0.weight")?),
+            false => None,
+        };
     Ok(AudioConfig {
-        spec_size: side(shapes, window_size, patch, bands, stages)?,
+        spec_size: side(shapes, window_size, patch)?,
         num_mel_bins: bands,
         window_size,
         patch_size: patch,
@@ -83,23 +88,17 @@ fn audio(shapes: &Shapes) -> Result<AudioConfig> {
     })
 }
 
-/// Side of the image: from the mask of shifted windows, which has a row per window, or else from the height of the classifier's kernel.
-fn side(shapes: &Shapes, window: i64, patch: i64, bands: i64, stages: usize) -> Result<i64> {
+/// Side of the image, from the mask of shifted windows, which has a row per window. No other tensor shows it.
+fn side(shapes: &Shapes, window: i64, patch: i64) -> Result<i64> {
     let mask = block(0, 1, "attn_mask");
-    if shapes.has(&mask) {
-        let [windows, ..]: [i64; 3] = shapes.get(&mask)?;
-        return match root(windows) {
-            Some(along) => Ok(along * window * patch),
-            None => Err(shapes.wrong(&mask, &format!("expected a square number of windows, got {windows}"))),
-        };
+    if !shapes.has(&mask) {
+        return Ok(USUAL_SIDE);
     }
-    if shapes.has("audio_branch.tscam_conv.weight") {
-        let [_, _, height, _] = shapes.get("audio_branch.tscam_conv.weight")?;
-        // side / 2^(stages - 1) / patch / (side / bands) rows, each division rounded down: the square is wanted.
-        let area = height.saturating_mul(patch).saturating_mul(bands) << stages.saturating_sub(1).min(16);
-        return Ok(root(area).unwrap_or(USUAL_SIDE));
+    let [windows, ..]: [i64; 3] = shapes.get(&mask)?;
+    match root(windows) {
+        Some(along) => Ok(along * window * patch),
+        None => Err(shapes.wrong(&mask, &format!("expected a square number of windows, got {windows}"))),
     }
-    Ok(USUAL_SIDE)
 }
 
 /// The root of a square.

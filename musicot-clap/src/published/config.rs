@@ -93,8 +93,10 @@ impl ClapConfig {
         let path = dir.join("config.json");
         let mut all = PublishedConfig::read(&path)?;
         all.expect("model_type", "clap")?;
-        let audio_config = all.take_object("audio_config")?.map_or_else(|| Ok(AudioConfig::default()), audio)?;
-        let mut text_config = all.take_object("text_config")?.map_or_else(|| Ok(TextConfig::default()), text)?;
+        let audio_config =
+            all.take_object("audio_config")?.map_or_else(|| Ok(AudioConfig::default()), audio)?;
+        let mut text_config =
+            all.take_object("text_config")?.map_or_else(|| Ok(TextConfig::default()), text)?;
         let room = text_config.max_position_embeddings - text_config.position_offset;
         text_config.max_tokens = token_limit(dir)?.map_or(room, |limit| limit.min(room));
         let projection_hidden_act = all.take_as("projection_hidden_act")?.unwrap_or(Activation::Relu);
@@ -116,6 +118,7 @@ fn audio(mut object: PublishedConfig) -> Result<AudioConfig> {
     object.expect("model_type", "clap_audio_model")?;
     // Without, transformers cannot run the model.
     object.expect("flatten_patch_embeds", true)?;
+    object.expect("add_cross_attention", false)?;
     let act = object.take_as("hidden_act")?.unwrap_or(Activation::Gelu);
     let is_fused = object.take_as("enable_fusion")?.unwrap_or(false);
     let kind: Option<String> = object.take_as("fusion_type")?;
@@ -132,7 +135,8 @@ fn audio(mut object: PublishedConfig) -> Result<AudioConfig> {
         object.set("patch_stride", stride.to_vec());
     }
     // The number of stages, which `depths` says.
-    let config: AudioConfig = object.ignore_usual().ignore(&HARMLESS).ignore(&["num_hidden_layers"]).parse()?;
+    let config: AudioConfig =
+        object.ignore_usual().ignore(&HARMLESS).ignore(&["num_hidden_layers"]).parse()?;
     Ok(AudioConfig { hidden_act: act, enable_fusion: is_fused, ..config })
 }
 
@@ -162,5 +166,10 @@ fn text(mut object: PublishedConfig) -> Result<TextConfig> {
         object.expect(own, Value::Null)?;
     }
     let config: TextConfig = object.ignore_usual().ignore(&HARMLESS).parse()?;
-    Ok(TextConfig { hidden_act: act, pad_token_id, position_offset: pad_token_id.saturating_add(1), ..config })
+    Ok(TextConfig {
+        hidden_act: act,
+        pad_token_id,
+        position_offset: pad_token_id.saturating_add(1),
+        ..config
+    })
 }

@@ -5,4 +5,4 @@ mod preprocessor;
 mod tokenizer;
 
 pub(crate) use preprocessor::{features, has_features};
-pub(crate) use tokenizer::{tokenizer, token_limit};
+pub(crate) use tokenizer::{token_limit, tokenizer};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use musicot_core::published::PublishedConfig;
 use musicot_core::Result;
+use musicot_core::published::PublishedConfig;
 use serde::Deserialize;
 
 use crate::config::{FeatureConfig, Padding, Truncation};

@@ -67,7 +67,8 @@ impl Settings {
     /// The text of a special token.
     fn content(&self, role: &str) -> String {
         let usual = SPECIAL.iter().find(|(name, _)| *name == role).map_or("", |(_, usual)| usual);
-        let own = self.all.get(role).and_then(|token| token.as_str().or_else(|| token.get("content")?.as_str()));
+        let own =
+            self.all.get(role).and_then(|token| token.as_str().or_else(|| token.get("content")?.as_str()));
         own.unwrap_or(usual).to_owned()
     }
 
@@ -109,7 +110,8 @@ fn from_vocabulary(dir: &Path, settings: &Settings) -> Result<String> {
     if let Some(class) = settings.all.get("tokenizer_class").and_then(Value::as_str)
         && !CLASSES.contains(&class)
     {
-        let reason = format!("key `tokenizer_class`: expected {} (or a tokenizer.json), got {class}", CLASSES[0]);
+        let reason =
+            format!("key `tokenizer_class`: expected {} (or a tokenizer.json), got {class}", CLASSES[0]);
         return Err(Error::format(dir.join("tokenizer_config.json"), reason));
     }
     let path = dir.join("vocab.json");
@@ -121,7 +123,8 @@ fn from_vocabulary(dir: &Path, settings: &Settings) -> Result<String> {
         json!([content, vocabulary.get(&content)])
     };
     let (sep, cls, space) = (id("sep_token"), id("cls_token"), settings.adds_space());
-    let pieces = json!({"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": true, "use_regex": true});
+    let pieces =
+        json!({"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": true, "use_regex": true});
     Ok(json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
         "pre_tokenizer": pieces, "decoder": pieces,
@@ -137,7 +140,8 @@ fn from_vocabulary(dir: &Path, settings: &Settings) -> Result<String> {
 /// The pairs of a `merges.txt`, one a line, behind a line with its version.
 fn merges(path: &Path) -> Result<Vec<[String; 2]>> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
     lines
         .map(|(number, line)| match line.split(' ').collect::<Vec<_>>()[..] {
             [left, right] => Ok([left.to_owned(), right.to_owned()]),
