@@ -142,7 +142,9 @@ fn what_is_not_supported_is_named() {
         ("edm_sde", "solver_order", json!(3)),
         ("edm", "final_sigmas_type", json!("one")),
         ("edm", "sigma_data", json!(-1.0)),
-        ("edm", "rho", json!("7")),
+        ("edm", "rho", json!(1e300)),
+        ("edm", "sigma_max", json!(1e300)),
+        ("edm", "sigma_min", json!(1e-300)),
         ("flow", "use_beta_sigmas", json!(true)),
         ("flow_karras", "use_exponential_sigmas", json!(true)),
         ("flow", "time_shift_type", json!("cubic")),
@@ -174,6 +176,9 @@ fn options_and_tensors_are_checked() {
         let message = read(case).start(&options).unwrap_err().to_string();
         assert!(message.contains(culprit), "{case}: {message}");
     }
+    let tiny = Scheduler::Multistep(MultistepConfig { rho: 1e-30, ..MultistepConfig::edm() });
+    let message = tiny.start(&options(3, None, None)).unwrap_err().to_string();
+    assert!(message.contains("rho"), "{message}");
     let mut run = start(&folder("cosine"));
     let x = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
     for (output, sample, noise, culprit) in [
@@ -186,6 +191,10 @@ fn options_and_tensors_are_checked() {
     }
     // A refused step was not taken.
     assert_eq!(run.timestep(), Some(run.timesteps()[0]));
+    assert_eq!(run.step(&x, &x, Some(&x)).unwrap(), x);
+    let other = x.narrow(0, 0, 1);
+    let message = run.step(&other, &other, Some(&other)).unwrap_err().to_string();
+    assert!(message.contains("sample"), "{message}");
 }
 
 /// A last step to the level it starts from leaves the noise of rounding, not a number that is none.

@@ -4,6 +4,7 @@
 //! was published with, to the rounding of its f32 coefficients: `1 - exp(-2 h)` of a short step keeps few of their digits, and
 //! a better value would be another one.
 
+mod config;
 mod flow;
 mod multistep;
 mod published;
@@ -14,8 +15,9 @@ use musicot_core::tch::{Kind, Tensor};
 
 use crate::{Error, MAX_STEPS, Result};
 
+pub use config::{Algorithm, Correction, MultistepConfig, Prediction, TimeMap};
 pub use flow::{FlowConfig, FlowSigmas, TimeShift};
-pub use multistep::{Algorithm, Correction, MultistepConfig, Prediction, TimeMap};
+
 pub use sigmas::{FinalSigma, SigmaSchedule};
 
 use multistep::Multistep;
@@ -167,8 +169,9 @@ impl SchedulerRun {
         let next = match &mut self.method {
             Method::Multistep(multistep) => {
                 let earlier = &self.sigmas[self.position.saturating_sub(2)..self.position];
-                let place = multistep::Place { earlier, levels, left: self.timesteps.len() - self.position };
-                multistep.step(&place, self.timesteps.len(), output, sample, noise)?
+                let steps = self.timesteps.len();
+                let place = multistep::Place { earlier, levels, steps, left: steps - self.position };
+                multistep.step(&place, output, sample, noise)?
             }
             Method::Flow { .. } => flow::step(levels, output, sample, noise)?,
         };

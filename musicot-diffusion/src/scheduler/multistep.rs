@@ -2,149 +2,15 @@
 
 use std::collections::VecDeque;
 
+use musicot_core::shape;
 use musicot_core::tch::{TchError, Tensor};
 use musicot_core::tensor::to_vec;
 
-use super::sigmas::{FinalSigma, SigmaSchedule};
+use super::config::{Algorithm, Correction, MultistepConfig, Prediction};
+use super::sigmas::FinalSigma;
 use super::sum;
+use crate::Result;
 use crate::objective::combine;
-use crate::{Error, Result};
-
-/// What the model is told of a noise level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TimeMap {
-    /// `atan(sigma) 2 / pi`, as the cosine scheduler has it.
-    Angle,
-    /// `ln(sigma) / 4`, as the EDM scheduler has it.
-    Logarithm,
-}
-
-/// What the model returns for scaled input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Prediction {
-    /// The noise, in the scaling of Karras et al. (2022).
-    Epsilon,
-    /// The velocity, which is the same with the other sign.
-    Velocity,
-}
-
-/// Which equation is solved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// `dpmsolver++`: the probability flow.
-    Ode,
-    /// `sde-dpmsolver++`: noise is added at each step.
-    Sde,
-}
-
-/// The second-order term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Correction {
-    /// Of the midpoint rule.
-    Midpoint,
-    /// Of Heun's rule.
-    Heun,
-}
-
-/// Settings, by the names of diffusers' `scheduler_config.json`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MultistepConfig {
-    /// Least noise level.
-    pub sigma_min: f64,
-    /// Largest noise level.
-    pub sigma_max: f64,
-    /// Standard deviation of the data.
-    pub sigma_data: f64,
-    /// Spacing of the levels.
-    pub sigma_schedule: SigmaSchedule,
-    /// Order of the root of [`SigmaSchedule::Karras`].
-    pub rho: f64,
-    /// What the model is told of a level.
-    pub time_map: TimeMap,
-    /// What the model returns.
-    pub prediction_type: Prediction,
-    /// Which equation.
-    pub algorithm_type: Algorithm,
-    /// Data predictions that a step looks at: 1, 2 or, for [`Algorithm::Ode`], 3.
-    pub solver_order: usize,
-    /// The second-order term.
-    pub solver_type: Correction,
-    /// Whether the last steps of a run of fewer than 15 are of lower order.
-    pub lower_order_final: bool,
-    /// Whether the last step is of first order.
-    pub euler_at_final: bool,
-    /// The level after the last step; at zero, the last step is of first order.
-    pub final_sigmas_type: FinalSigma,
-}
-
-impl MultistepConfig {
-    /// The defaults of `CosineDPMSolverMultistepScheduler`, with which Stable Audio Open was published: levels 0.3 to 500 evenly in the
-    /// logarithm, velocity, stochastic, second order.
-    pub fn cosine() -> Self {
-        Self {
-            sigma_min: 0.3,
-            sigma_max: 500.0,
-            sigma_data: 1.0,
-            sigma_schedule: SigmaSchedule::Exponential,
-            time_map: TimeMap::Angle,
-            prediction_type: Prediction::Velocity,
-            algorithm_type: Algorithm::Sde,
-            ..Self::edm()
-        }
-    }
-
-    /// The defaults of `EDMDPMSolverMultistepScheduler`: levels 0.002 to 80 of Karras et al., noise, second order.
-    pub fn edm() -> Self {
-        Self {
-            sigma_min: 0.002,
-            sigma_max: 80.0,
-            sigma_data: 0.5,
-            sigma_schedule: SigmaSchedule::Karras,
-            rho: 7.0,
-            time_map: TimeMap::Logarithm,
-            prediction_type: Prediction::Epsilon,
-            algorithm_type: Algorithm::Ode,
-            solver_order: 2,
-            solver_type: Correction::Midpoint,
-            lower_order_final: true,
-            euler_at_final: false,
-            final_sigmas_type: FinalSigma::Zero,
-        }
-    }
-
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`Error::Config`] names the field.
-    pub fn validate(&self) -> Result<()> {
-        let positive = [
-            ("sigma_min", self.sigma_min),
-            ("sigma_max", self.sigma_max),
-            ("sigma_data", self.sigma_data),
-            ("rho", self.rho),
-        ];
-        for (field, value) in positive {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(Error::config(field, format!("expected a positive number, got {value}")));
-            }
-        }
-        if self.sigma_min >= self.sigma_max {
-            let reason =
-                format!("expected a number above sigma_min = {}, got {}", self.sigma_min, self.sigma_max);
-            return Err(Error::config("sigma_max", reason));
-        }
-        let most = if self.algorithm_type == Algorithm::Sde { 2 } else { 3 };
-        if (1..=most).contains(&self.solver_order) {
-            return Ok(());
-        }
-        let reason = format!("expected 1 to {most} for {:?}, got {}", self.algorithm_type, self.solver_order);
-        Err(Error::config("solver_order", reason))
-    }
-}
 
 /// Runs of at least so many steps keep their order to the end.
 const MANY_STEPS: usize = 15;
@@ -155,6 +21,8 @@ pub(super) struct Place<'a> {
     pub(super) earlier: &'a [f32],
     /// Its own, and the one after it.
     pub(super) levels: [f32; 2],
+    /// Steps of the run.
+    pub(super) steps: usize,
     /// Steps that are left, with this one.
     pub(super) left: usize,
 }
@@ -200,15 +68,17 @@ impl Multistep {
     pub(super) fn step(
         &mut self,
         place: &Place<'_>,
-        steps: usize,
         output: &Tensor,
         sample: &Tensor,
         noise: Option<&Tensor>,
     ) -> Result<Tensor> {
+        if let Some(before) = self.data.front() {
+            shape::expect("sample", sample, &before.size())?;
+        }
         self.data.push_front(self.data(output, sample, place.levels[0])?);
         self.data.truncate(self.config.solver_order);
         let factors = Factors::new(self.config.algorithm_type, place.levels)?;
-        let mut slopes = self.slopes(self.order(place.left, steps), place)?.into_iter();
+        let mut slopes = self.slopes(place)?.into_iter();
         let (first, second) = (slopes.next(), slopes.next());
         // The third order has Heun's term, too.
         let heun = self.config.solver_type == Correction::Heun || second.is_some();
@@ -219,12 +89,12 @@ impl Multistep {
         sum((factors.sample, sample), &terms)
     }
 
-    /// Of a step with so many left, itself among them; the first ones have too little history for more.
-    fn order(&self, left: usize, steps: usize) -> usize {
+    /// Of this step; the first ones have too little history for more.
+    fn order(&self, place: &Place<'_>) -> usize {
         let config = &self.config;
-        let lower = config.lower_order_final && steps < MANY_STEPS;
+        let lower = config.lower_order_final && place.steps < MANY_STEPS;
         let end = config.euler_at_final || lower || config.final_sigmas_type == FinalSigma::Zero;
-        let most = match left {
+        let most = match place.left {
             1 if end => 1,
             2 if lower => 2,
             _ => config.solver_order,
@@ -233,7 +103,8 @@ impl Multistep {
     }
 
     /// First and second differences of the data predictions, in units of the step.
-    fn slopes(&self, order: usize, place: &Place<'_>) -> Result<Vec<Tensor>> {
+    fn slopes(&self, place: &Place<'_>) -> Result<Vec<Tensor>> {
+        let order = self.order(place);
         if order == 1 {
             return Ok(Vec::new());
         }

@@ -6,8 +6,8 @@ use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::tensor::to_vec;
 use serde::{Deserialize, Serialize};
 
-use super::multistep::{MultistepConfig, TimeMap};
-use crate::Result;
+use super::config::{MultistepConfig, TimeMap};
+use crate::{Error, Result};
 
 /// How levels are spaced between the largest and the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub(super) fn levels(config: &MultistepConfig, steps: usize) -> Result<(Vec<f32>
         TimeMap::Logarithm => sigmas.f_log()?.f_mul_scalar(0.25)?,
     };
     let mut sigmas = to_vec(&sigmas)?;
+    if let Some(sigma) = sigmas.iter().find(|sigma| !sigma.is_finite()) {
+        return Err(Error::config("rho", format!("gives a level that is not finite: {sigma}")));
+    }
     sigmas.push(match config.final_sigmas_type {
         FinalSigma::Zero => 0.0,
         FinalSigma::SigmaMin => config.sigma_min as f32,
