@@ -19,7 +19,7 @@ impl Scheduler {
     /// Reads a `scheduler_config.json` of diffusers, or the one in a directory; absent keys have diffusers' values.
     ///
     /// # Errors
-    /// [`Error::Format`] names a class or a key that is not known, or a value that is not supported; [`Error::Config`] one out of range.
+    /// [`crate::Error::Format`] names a class or a key that is not known, or a value that is not supported; [`crate::Error::Config`] one out of range.
     pub fn read_published(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = if path.is_dir() { path.join("scheduler_config.json") } else { path.to_owned() };
