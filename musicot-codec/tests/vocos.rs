@@ -100,7 +100,7 @@ fn values_that_are_not_supported_are_named() {
         ("head", json("null"), ["`head`", "missing"]),
         ("head", json("3"), ["`head`", "object"]),
         ("discriminator", json("{}"), ["config.json", "`discriminator`"]),
-        ("head.more", json("1"), ["in `head`", "`more`"]),
+        ("head.more", json("1"), ["config.json", "`head.more`"]),
         ("head.init_args.clip_audio", json("true"), ["in `head.init_args`", "`clip_audio`"]),
         ("head.init_args.padding", json(r#""reflect""#), ["in `head.init_args`", "reflect"]),
         ("head.init_args.n_fft", json("63"), ["`head.n_fft`", "63"]),

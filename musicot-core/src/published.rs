@@ -225,6 +225,17 @@ impl PublishedConfig {
         })
     }
 
+    /// Ends the reading of an object of which everything has been taken.
+    ///
+    /// # Errors
+    /// [`Error::Format`] names a key that is left.
+    pub fn finish(self) -> Result<()> {
+        match self.fields.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(self.wrong(key, "is not known")),
+        }
+    }
+
     /// An error about a key of this object.
     pub fn wrong(&self, key: &str, reason: impl std::fmt::Display) -> Error {
         Error::format(&self.path, format!("key `{}{key}`: {reason}", self.prefix))
@@ -279,6 +290,7 @@ mod tests {
         let message = inner.clone().parse::<Sizes>().unwrap_err().to_string();
         assert!(message.contains("config.json: in `inner`: ") && message.contains("`more`"), "{message}");
         assert_eq!(inner.ignore(&["more"]).parse::<Sizes>().unwrap(), Sizes { width: 3 });
+        assert!(all.clone().finish().unwrap_err().to_string().contains("`dtype`"));
         assert_eq!(all.ignore_usual().parse::<Sizes>().unwrap(), Sizes { width: 2 });
     }
 

@@ -67,11 +67,6 @@ const HARMLESS: [&str; 50] = [
 const HARMLESS_INPUT: [&str; 4] =
     ["padding_side", "padding_value", "processor_class", "return_attention_mask"];
 
-/// An object of which everything has been taken.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 impl SslConfig {
     /// Reads `config.json` and `preprocessor_config.json` of a published directory: keys that change nothing are passed over, absent ones have
     /// transformers' values, values that would change the result in a way not known here are refused.
@@ -118,7 +113,7 @@ impl SslConfig {
             deepnorm: f.take_as("deepnorm")?.unwrap_or(usual.deepnorm),
         };
         file.expect("num_feat_extract_layers", config.conv_dim.len())?;
-        file.ignore_usual().ignore(&HARMLESS).parse::<Nothing>()?;
+        file.ignore_usual().ignore(&HARMLESS).finish()?;
         config.validate()?;
         Ok(config)
     }

@@ -5,16 +5,10 @@ use std::path::Path;
 
 use musicot_core::Error;
 use musicot_core::published::PublishedConfig;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::VocosConfig;
 use crate::Result;
-
-/// An object of which everything has been taken.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 impl VocosConfig {
     /// Reads the `config.yaml` of a published directory, or a `config.json` with the same content: a `class_path` and its `init_args` for each of
@@ -36,7 +30,7 @@ impl VocosConfig {
             return Err(backbone.wrong("adanorm_num_embeddings", reason).into());
         }
         let head = arguments(&mut file, "head", "vocos.heads.ISTFTHead")?;
-        file.parse::<Nothing>()?;
+        file.finish()?;
         let config =
             Self { feature_extractor: mel.parse()?, backbone: backbone.parse()?, head: head.parse()? };
         config.validate()?;
@@ -64,6 +58,6 @@ fn arguments(file: &mut PublishedConfig, name: &str, class: &str) -> Result<Publ
     let Some(arguments) = entry.take_object("init_args")? else {
         return Err(entry.wrong("init_args", "is missing").into());
     };
-    entry.parse::<Nothing>()?;
+    entry.finish()?;
     Ok(arguments)
 }
