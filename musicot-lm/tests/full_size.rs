@@ -103,6 +103,6 @@ fn a_small_directory_made_on_the_spot_loads_and_runs() {
 
 #[test]
 #[ignore = "writes 2.2 GB, holds 5 GB of memory, and takes a minute"]
-fn full_size_tiny_llama_1_1b_loads_and_runs() {
+fn tiny_llama_1_1b_loads_and_runs() {
     runs_within_memory(&LlamaConfig::tiny_llama_1_1b());
 }

@@ -78,11 +78,11 @@ fn clippy(ws: &Workspace, packages: &[Package]) -> Result<()> {
     lint(&["--workspace", "--features", &all_features(packages)])
 }
 
-/// The tests that are ignored for what they need: gigabytes of disk and memory, hence one at a time.
+/// The ignored tests of the files `tests/*full_size.rs`. They need gigabytes of disk and memory, hence one at a time.
 fn full_size(ws: &Workspace, packages: &[Package]) -> Result<()> {
     let mut command = process::cargo(ws);
-    command.args(["test", "--workspace", "--tests", "--no-fail-fast", "--features", &all_features(packages)]);
-    command.args(["--", "--ignored", "full_size", "--test-threads", "1"]);
+    command.args(["test", "--workspace", "--no-fail-fast", "--features", &all_features(packages)]);
+    command.args(["--test", "*full_size", "--", "--ignored", "--test-threads", "1"]);
     let mut totals = Totals::default();
     let status = process::stream(&mut command, |line| totals.read_line(line))?;
     process::check(&command, status)?;
