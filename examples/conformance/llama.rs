@@ -25,7 +25,11 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     let hidden = llama.forward_padded(&llama.embed(&ids)?, &padding)?;
     let logits = llama.logits(&hidden, 0..llama.vocab_size())?;
     let decoded = llama.greedy(&ids, &padding, &greedy)?;
-    Ok(vec![("logits", logits), ("greedy_tokens", decoded.tokens), ("greedy_logits", decoded.logits)])
+    Ok(vec![
+        ("logits".into(), logits),
+        ("greedy_tokens".into(), decoded.tokens),
+        ("greedy_logits".into(), decoded.logits),
+    ])
 }
 
 /// How many positions at the start of each row stand for nothing.

@@ -5,7 +5,11 @@ mod case;
 mod common;
 mod llama;
 mod rvq;
+mod sa_dit;
 mod sampling;
+mod semantic;
+mod solver;
+mod vocos;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,17 +36,32 @@ llama      options: new_tokens
 rvq        options: levels [all], prefix of the names [found]
            in:  x [.., dim]; or [batch, dim, frames]
            out: codes [.., levels], quantized [.., dim]; or [levels, batch, frames], [batch, dim, frames]
+sa_dit     Stable Audio's transformer in the layout of diffusers, sa_dit_original in that of stable-audio-tools: each may be either
+           in:  latents [batch, channels, frames], timestep [batch], text [batch, seq, dim], global [batch, dim];
+                text_mask [batch, seq] of 0 and 1 where not all of the text is attended to
+           out: sample [batch, channels, frames]
 sampling   options: chain, in order: [{\"temperature\": 0.75}, {\"top_k\": 40}, ...] of
                     temperature, top_k, top_p, min_p, repetition_penalty, guidance
            in:  logits [batch, vocab]; input_ids [batch, seq] for repetition_penalty; null_logits for guidance
            out: logits, probs [batch, vocab]
+semantic   a wav2vec 2.0, HuBERT or MERT encoder, and kmeans.safetensors with `centroids` [k, dim]; options: layer, as in the list
+           hidden_states of transformers 5 (without the norm behind the last layer)
+           in:  wav [batch, samples] or [samples], at the checkpoint's rate
+           out: hidden [batch, frames, dim], tokens [batch, frames]
+solver     scheduler_config.json of diffusers; options: steps, mu, sigmas
+           in:  sample, the initial noise as the first step gets it (scaled already); noise.k for step k where one adds noise;
+                toy_w: the model returns toy_w x for the scaled sample x; a square one acts on the channels (second axis) where it has
+                as many rows, else on the last axis; any other elementwise
+           out: sigmas [steps + 1], timesteps [steps], sample.k after step k
+vocos      in:  audio [batch, samples], or mel [batch, mels, frames] in its place
+           out: mel, decoded [batch, samples]
 
   --out FILE      where the outputs go [out/conformance.safetensors]
   --threads N     threads of libtorch [2, or as many as the machine has]
 ";
 
 /// Named outputs of a kind.
-type Outputs = Vec<(&'static str, Tensor)>;
+type Outputs = Vec<(String, Tensor)>;
 
 fn main() -> ExitCode {
     common::exit(run)
@@ -65,8 +84,16 @@ fn run() -> Outcome {
     let outputs = match case.kind() {
         "llama" => llama::run(&case)?,
         "rvq" => rvq::run(&case)?,
+        "sa_dit" | "sa_dit_original" => sa_dit::run(&case)?,
         "sampling" => sampling::run(&case)?,
-        other => return Err(case.broken(&format!("kind `{other}` is not known, only llama, rvq, sampling"))),
+        "semantic" => semantic::run(&case)?,
+        "solver" => solver::run(&case)?,
+        "vocos" => vocos::run(&case)?,
+        other => {
+            return Err(case.broken(&format!(
+                "kind `{other}` is not known, only llama, rvq, sa_dit, sa_dit_original, sampling, semantic, solver, vocos"
+            )));
+        }
     };
     let named: Vec<(String, Tensor)> =
         outputs.into_iter().map(|(name, tensor)| (format!("out.{name}"), tensor)).collect();

@@ -37,8 +37,9 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     let vectors = if is_channels_first { x.f_transpose(1, 2)? } else { x };
     let codes = rvq.encode(&vectors)?.f_narrow(-1, 0, levels as i64)?;
     let quantized = rvq.decode(&codes)?;
-    Ok(match is_channels_first {
-        true => vec![("codes", codes.f_permute([2, 0, 1])?), ("quantized", quantized.f_transpose(1, 2)?)],
-        false => vec![("codes", codes), ("quantized", quantized)],
-    })
+    let (codes, quantized) = match is_channels_first {
+        true => (codes.f_permute([2, 0, 1])?, quantized.f_transpose(1, 2)?),
+        false => (codes, quantized),
+    };
+    Ok(vec![("codes".into(), codes), ("quantized".into(), quantized)])
 }

@@ -44,7 +44,7 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
         };
     }
     let probs = logits.f_softmax(-1, Kind::Float)?;
-    Ok(vec![("logits", logits), ("probs", probs)])
+    Ok(vec![("logits".into(), logits), ("probs".into(), probs)])
 }
 
 fn guide(case: &Case, logits: &Tensor, scale: f64) -> Outcome<Tensor> {

@@ -10,7 +10,7 @@ const WINDOWS_AT_ONCE: usize = 8;
 
 /// Embeds audio and text in one space, where the cosine says how well they match.
 ///
-/// Implementers provide everything but [`embed_windows`](Self::embed_windows). Embeddings have length 1, are f32, need no gradients, lie on
+/// Implementers provide everything but [`embed_windows`](Self::embed_windows) and, where the rule is the usual one, [`fill`](Self::fill). Embeddings have length 1, are f32, need no gradients, lie on
 /// the model's device, and depend on nothing but their own item (to rounding, on no other item of the batch). An error leaves the encoder usable.
 pub trait AudioTextEncoder: Send {
     /// Width of the space.
@@ -22,12 +22,17 @@ pub trait AudioTextEncoder: Send {
     /// Samples it sees at once.
     fn window_samples(&self) -> usize;
 
-    /// Mono samples `[batch, samples]` (f32) to unit vectors `[batch, dim]`. At most a window; less is filled by
-    /// [`windows::repeat_pad`].
+    /// Mono samples `[batch, samples]` (f32) to unit vectors `[batch, dim]`. At most a window; less is filled as by
+    /// [`fill`](Self::fill).
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of axes; [`Error::Input`] for no samples, too many, NaN or infinity.
     fn embed_audio(&self, samples: &Tensor) -> Result<Tensor>;
+
+    /// Fills a clip up to a window; by [`windows::repeat_pad`] unless the model was trained otherwise.
+    fn fill(&self, clip: &[f32]) -> Vec<f32> {
+        windows::repeat_pad(clip, self.window_samples())
+    }
 
     /// Texts to unit vectors `[texts, dim]`. What is too long is cut, never refused; an empty text is allowed.
     ///
@@ -54,7 +59,8 @@ pub trait AudioTextEncoder: Send {
         let starts: Vec<usize> = windows::starts(audio.frames(), window, hop_samples)?.collect();
         let mut embedded = Vec::new();
         for group in starts.chunks(WINDOWS_AT_ONCE) {
-            let clips: Vec<f32> = group.iter().flat_map(|start| clip(audio, *start, window)).collect();
+            let clips: Vec<f32> =
+                group.iter().flat_map(|start| self.fill(&clip(audio, *start, window))).collect();
             let samples = Tensor::f_from_slice(&clips)?.f_reshape([group.len() as i64, window as i64])?;
             embedded.push(self.embed_audio(&samples)?);
         }
@@ -62,11 +68,10 @@ pub trait AudioTextEncoder: Send {
     }
 }
 
-/// The window at `start`, channels averaged, filled where the recording ends within it.
+/// The window at `start`, or what the recording has of it, channels averaged.
 fn clip(audio: &AudioBuffer, start: usize, window: usize) -> Vec<f32> {
     let end = audio.frames().min(start + window);
     let part = audio.samples().slice(ndarray::s![.., start..end]);
     let scale = 1.0 / audio.channels() as f32;
-    let mono: Vec<f32> = part.columns().into_iter().map(|column| column.sum() * scale).collect();
-    windows::repeat_pad(&mono, window)
+    part.columns().into_iter().map(|column| column.sum() * scale).collect()
 }

@@ -1,18 +1,15 @@
 //! The whole model: front end, two towers, two projections, two temperatures.
 
-use std::path::Path;
-
-use musicot_core::files::{read_json, write_json};
-use musicot_core::tch::{self, Device, Kind, Tensor};
-use musicot_core::{Checkpoint, Error, Init, KeyMap, LoadOptions, ParamStore, Result, Storage, shape};
+use musicot_core::tch::{self, Device, Tensor};
+use musicot_core::{Error, Init, ParamStore, Result};
 
 use crate::audio::AudioTower;
 use crate::config::ClapConfig;
 use crate::encoder::AudioTextEncoder;
-use crate::features::LogMel;
+use crate::features::{ClipFeatures, Crop, FeatureExtractor, LogMel};
 use crate::projection::Projection;
 use crate::similarity;
-use crate::text::{Cut, TextTokenizer, TextTower};
+use crate::text::{Cut, TextTokenizer, TextTower, Tokens};
 
 /// Texts embedded at once; bounds memory.
 const TEXTS_AT_ONCE: usize = 32;
@@ -41,7 +38,7 @@ pub struct Clap {
     config: ClapConfig,
     params: ParamStore,
     tokenizer: TextTokenizer,
-    mel: LogMel,
+    features: FeatureExtractor,
     audio: AudioTower,
     text: TextTower,
     audio_projection: Projection,
@@ -74,49 +71,7 @@ impl Clap {
         Self::build(config, tokenizer, ParamStore::new(device, seed))
     }
 
-    /// Reads a directory with `config.json`, `model.safetensors` and `tokenizer.json`.
-    ///
-    /// # Errors
-    /// [`Error::Io`] and [`Error::Format`] name the file; [`Error::Checkpoint`] lists missing, extra and mis-shaped tensors.
-    pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Self::read(dir.as_ref(), ParamStore::for_loading(device, Kind::Float))
-    }
-
-    /// Like [`Clap::load`], ready to be trained further.
-    ///
-    /// # Errors
-    /// See [`Clap::load`].
-    pub fn load_trainable(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Self::read(dir.as_ref(), ParamStore::new(device, 0))
-    }
-
-    /// Writes `config.json`, `tokenizer.json` and `model.safetensors`, each atomically, the weights last.
-    ///
-    /// # Errors
-    /// [`Error::Io`] names the file.
-    pub fn save(&self, dir: impl AsRef<Path>, storage: Storage) -> Result<()> {
-        let dir = dir.as_ref();
-        write_json(dir.join("config.json"), &self.config)?;
-        self.tokenizer.save(dir.join("tokenizer.json"))?;
-        self.params.save(dir.join("model.safetensors"), storage)
-    }
-
-    fn read(dir: &Path, params: ParamStore) -> Result<Self> {
-        let path = dir.join("config.json");
-        let config: ClapConfig = read_json(&path)?;
-        config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
-        let text = &config.text_config;
-        let tokenizer = TextTokenizer::load(dir.join("tokenizer.json"), text.max_tokens, text.pad_token_id)?;
-        let model = Self::build(config, tokenizer, params)?;
-        // Constants that the published files store along with the weights.
-        let rename = ["position_ids", "embeddings.token_type_ids", "relative_position_index"]
-            .iter()
-            .fold(KeyMap::default(), |map, name| map.drop_containing(name));
-        model.params.load(&Checkpoint::open(dir)?, &LoadOptions { rename, ..LoadOptions::default() })?;
-        Ok(model)
-    }
-
-    fn build(config: ClapConfig, tokenizer: TextTokenizer, params: ParamStore) -> Result<Self> {
+    pub(crate) fn build(config: ClapConfig, tokenizer: TextTokenizer, params: ParamStore) -> Result<Self> {
         config.validate()?;
         if tokenizer.vocab_size() > config.text_config.vocab_size as usize {
             let reason = format!(
@@ -128,20 +83,22 @@ impl Clap {
         }
         let (scope, dim) = (params.root(), config.projection_dim);
         let scale = Init::Const(config.logit_scale_init_value.ln());
-        let mel = LogMel::new(&config.features, config.audio_config.num_mel_bins, params.device())?;
+        let act = config.projection_hidden_act;
+        let bands = config.audio_config.num_mel_bins;
+        let features = FeatureExtractor::new(&config.features, bands, params.device())?;
         let audio = AudioTower::new(&scope.sub("audio_model"), &config.audio_config)?;
         let text = TextTower::new(&scope.sub("text_model"), &config.text_config)?;
         let audio_projection =
-            Projection::new(&scope.sub("audio_projection"), config.audio_config.hidden_size, dim)?;
+            Projection::new(&scope.sub("audio_projection"), config.audio_config.hidden_size, dim, act)?;
         let text_projection =
-            Projection::new(&scope.sub("text_projection"), config.text_config.hidden_size, dim)?;
+            Projection::new(&scope.sub("text_projection"), config.text_config.hidden_size, dim, act)?;
         let logit_scale_a = scope.param("logit_scale_a", &[], scale)?;
         let logit_scale_t = scope.param("logit_scale_t", &[], scale)?;
         Ok(Self {
             config,
             params,
             tokenizer,
-            mel,
+            features,
             audio,
             text,
             audio_projection,
@@ -167,8 +124,43 @@ impl Clap {
     }
 
     /// The front end.
+    pub fn features(&self) -> &FeatureExtractor {
+        &self.features
+    }
+
+    /// The part of the front end that computes log-mel frames.
     pub fn log_mel(&self) -> &LogMel {
-        &self.mel
+        self.features.log_mel()
+    }
+
+    /// A clip of any length `[samples]` (f32) to a unit vector `[1, dim]`. A model with fusion sees the whole of a longer clip, another one a
+    /// window of it; `crop` says which.
+    ///
+    /// # Errors
+    /// See [`FeatureExtractor::clip`].
+    pub fn embed_clip(&self, samples: &Tensor, crop: Crop) -> Result<Tensor> {
+        self.embed_features(&self.features.clip(&samples.f_to_device(self.params.device())?, crop)?)
+    }
+
+    /// What the front end made of a clip to a unit vector `[1, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for other numbers of pictures or bands, or too many frames.
+    pub fn embed_features(&self, clip: &ClipFeatures) -> Result<Tensor> {
+        tch::no_grad(|| {
+            let mel = clip.mel.f_unsqueeze(0)?;
+            let fused = clip.is_longer && self.config.audio_config.enable_fusion;
+            let pooled = if fused { self.audio.forward_longer(&mel)? } else { self.audio.forward(&mel)? };
+            self.audio_projection.forward(&pooled)
+        })
+    }
+
+    /// Token ids to unit vectors `[texts, dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an id outside the vocabulary; [`Error::Shape`] for more tokens than there are positions.
+    pub fn embed_tokens(&self, tokens: &Tokens) -> Result<Tensor> {
+        tch::no_grad(|| self.project_text(&self.text.forward(tokens)?))
     }
 
     /// What [`AudioTextEncoder::embed_text`] cuts from each of the texts.
@@ -179,7 +171,7 @@ impl Clap {
         texts.iter().map(|text| Ok(self.tokenizer.encode_one(text)?.1)).collect()
     }
 
-    /// Log-mel frames `[batch, frames, bands]` to unit vectors `[batch, dim]`, with gradients where they are enabled.
+    /// Log-mel frames `[batch, frames, bands]` (or several pictures of each clip, see [`AudioTower::forward`]) to unit vectors `[batch, dim]`, with gradients where they are enabled.
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of bands or too many frames.
@@ -209,6 +201,15 @@ impl Clap {
     /// libtorch could not allocate.
     pub fn logit_scales(&self) -> Result<(Tensor, Tensor)> {
         Ok((self.logit_scale_a.f_exp()?, self.logit_scale_t.f_exp()?))
+    }
+
+    /// Cosines `[audio, text]` of `audio [audio, dim]` and `text [text, dim]`, which have length 1, times the learned factor from audio to text.
+    ///
+    /// # Errors
+    /// libtorch refuses different widths.
+    pub fn logits_per_audio(&self, audio: &Tensor, text: &Tensor) -> Result<Tensor> {
+        let scale = self.logit_scale_a.f_to_kind(audio.kind())?.f_exp()?;
+        Ok(audio.f_mul(&scale)?.f_matmul(&text.f_transpose(0, 1)?)?)
     }
 
     /// Probabilities `[audio, text]` of the anchors `text [text, dim]` for each of `audio [audio, dim]`, at the learned temperature.
@@ -253,18 +254,12 @@ impl AudioTextEncoder for Clap {
     }
 
     fn embed_audio(&self, samples: &Tensor) -> Result<Tensor> {
-        shape::expect("samples", samples, &[shape::ANY, shape::ANY])?;
-        shape::expect_kind("samples", samples, Kind::Float)?;
-        let (batch, length, window) =
-            (samples.size()[0], samples.size()[1], self.config.features.window_samples);
-        if batch == 0 || length == 0 || length > window {
-            let reason = format!(
-                "expected at least one clip of 1..={window} samples, got {batch} of {length}: embed_windows takes longer ones"
-            );
-            return Err(Error::input("samples", reason));
-        }
-        let filled = fill(&samples.f_to_device(self.params.device())?, window)?;
-        tch::no_grad(|| self.embed_mel(&self.mel.forward(&filled)?))
+        let mel = self.features.windows(&samples.f_to_device(self.params.device())?)?;
+        tch::no_grad(|| self.embed_mel(&mel))
+    }
+
+    fn fill(&self, clip: &[f32]) -> Vec<f32> {
+        self.config.features.padding.fill(clip, self.window_samples())
     }
 
     fn embed_text(&self, texts: &[&str]) -> Result<Tensor> {
@@ -276,32 +271,5 @@ impl AudioTextEncoder for Clap {
             }
         };
         Ok(Tensor::f_cat(&parts, 0)?)
-    }
-}
-
-/// [`crate::windows::repeat_pad`] on tensors `[batch, samples]`.
-fn fill(samples: &Tensor, window: i64) -> Result<Tensor> {
-    let length = samples.size()[1];
-    if length == window {
-        return Ok(samples.shallow_clone());
-    }
-    let repeated = samples.f_repeat([1, window / length])?;
-    Ok(repeated.f_constant_pad_nd([0, window - repeated.size()[1]])?)
-}
-
-#[cfg(test)]
-mod tests {
-    use musicot_core::tensor;
-
-    use super::*;
-    use crate::windows::repeat_pad;
-
-    #[test]
-    fn tensors_are_filled_like_slices() {
-        for length in [1_usize, 3, 7, 10] {
-            let clip: Vec<f32> = (0..length).map(|i| i as f32 + 1.0).collect();
-            let row = Tensor::from_slice(&clip).unsqueeze(0);
-            assert_eq!(tensor::to_vec(&fill(&row, 10).unwrap()).unwrap(), repeat_pad(&clip, 10));
-        }
     }
 }

@@ -58,8 +58,9 @@ impl ConvNeXt {
     }
 }
 
+/// A residual block: a depthwise convolution, then a wider layer frame by frame.
 #[derive(Debug)]
-struct Block {
+pub(crate) struct Block {
     mix: Conv1d,
     norm: LayerNorm,
     expand: Linear,
@@ -68,7 +69,8 @@ struct Block {
 }
 
 impl Block {
-    fn new(scope: &Scope, dim: i64, hidden: i64, gamma: f64) -> Result<Self> {
+    /// `gamma` is where the scale of the output starts.
+    pub fn new(scope: &Scope, dim: i64, hidden: i64, gamma: f64) -> Result<Self> {
         Ok(Self {
             mix: Conv1d::new(&scope.sub("dwconv"), Conv1dConfig::depthwise(dim, KERNEL))?,
             norm: LayerNorm::new(&scope.sub("norm"), dim, 1e-6)?,
@@ -79,7 +81,7 @@ impl Block {
     }
 
     /// `[batch, frames, dim] -> [batch, frames, dim]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mixed = self.mix.forward(&x.f_transpose(1, 2)?)?.f_transpose(1, 2)?;
         let hidden = self.expand.forward(&self.norm.forward(&mixed)?)?.f_gelu("none")?;
         Ok(x.f_add(&self.contract.forward(&hidden)?.f_mul(&self.gamma)?)?)

@@ -64,6 +64,10 @@ pub enum Error {
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+    /// A published model could not be fetched.
+    #[cfg(feature = "hub")]
+    #[error("hub: {0}")]
+    Hub(#[from] crate::hub::HubError),
     /// The caller's progress callback asked to stop.
     #[error("stopped at the caller's request")]
     Stopped,

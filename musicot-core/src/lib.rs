@@ -7,6 +7,8 @@ pub mod dsp;
 mod error;
 pub mod files;
 pub mod guidance;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod nn;
 pub mod params;
 #[cfg(feature = "plot")]

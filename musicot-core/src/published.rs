@@ -82,7 +82,12 @@ impl PublishedConfig {
     /// [`Error::Io`], or [`Error::Format`] when it is not a JSON object.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Ok(Self::of(path.to_owned(), String::new(), read_json(path)?))
+        Ok(Self::from_fields(path, read_json(path)?))
+    }
+
+    /// The fields of a file that was read in another way, such as YAML.
+    pub fn from_fields(path: impl AsRef<Path>, fields: Map<String, Value>) -> Self {
+        Self::of(path.as_ref().to_owned(), String::new(), fields)
     }
 
     fn of(path: PathBuf, prefix: String, mut fields: Map<String, Value>) -> Self {
@@ -220,6 +225,17 @@ impl PublishedConfig {
         })
     }
 
+    /// Ends the reading of an object of which everything has been taken.
+    ///
+    /// # Errors
+    /// [`Error::Format`] names a key that is left.
+    pub fn finish(self) -> Result<()> {
+        match self.fields.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(self.wrong(key, "is not known")),
+        }
+    }
+
     /// An error about a key of this object.
     pub fn wrong(&self, key: &str, reason: impl std::fmt::Display) -> Error {
         Error::format(&self.path, format!("key `{}{key}`: {reason}", self.prefix))
@@ -274,6 +290,7 @@ mod tests {
         let message = inner.clone().parse::<Sizes>().unwrap_err().to_string();
         assert!(message.contains("config.json: in `inner`: ") && message.contains("`more`"), "{message}");
         assert_eq!(inner.ignore(&["more"]).parse::<Sizes>().unwrap(), Sizes { width: 3 });
+        assert!(all.clone().finish().unwrap_err().to_string().contains("`dtype`"));
         assert_eq!(all.ignore_usual().parse::<Sizes>().unwrap(), Sizes { width: 2 });
     }
 

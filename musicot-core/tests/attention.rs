@@ -294,3 +294,31 @@ fn impossible_rotations_are_refused() {
         assert!(matches!(table.apply(&noise(0, &shape)), Err(Error::Shape { .. })), "{shape:?}");
     }
 }
+
+/// Normalised heads do not see the scale of the queries' and keys' matrices, which plain ones do.
+#[test]
+fn normalised_heads_forget_the_scale_of_their_projections() {
+    let x = noise(1, &[2, 5, 12]);
+    let outputs = |normalised: bool| {
+        let store = ParamStore::new(Device::Cpu, 3);
+        let attention = match normalised {
+            true => Attention::with_head_norms(&store.root(), GROUPED, 1e-12),
+            false => Attention::new(&store.root(), GROUPED),
+        }
+        .unwrap();
+        let attend = || attention.cross_attend(&x, &x, None).unwrap();
+        let before = attend();
+        for (name, tensor) in store.named() {
+            if name.starts_with("q_proj") || name.starts_with("k_proj") {
+                tensor.detach().copy_(&(&tensor * 5.0));
+            }
+        }
+        largest_difference(&before, &attend())
+    };
+    // A few roundings of f32 at magnitudes below 1.
+    assert!(outputs(true) < 1e-6 && outputs(false) > 1e-3);
+    let store = ParamStore::new(Device::Cpu, 3);
+    Attention::with_head_norms(&store.root(), GROUPED, 1e-6).unwrap();
+    let shape = |name: &str| store.named().into_iter().find(|(other, _)| other == name).unwrap().1.size();
+    assert_eq!((shape("q_norm.weight"), shape("k_norm.bias")), (vec![6], vec![6]));
+}

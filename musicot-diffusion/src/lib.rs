@@ -8,8 +8,10 @@ mod noise;
 mod objective;
 mod sampler;
 mod schedule;
+pub mod scheduler;
 mod session;
 pub mod solver;
+pub mod stable_audio;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -17,6 +19,7 @@ pub use condition::{Condition, Keep, Thoughts, frame_windows};
 pub use config::DitConfig;
 pub use denoiser::{Denoiser, KnownForm};
 pub use dit::Dit;
+pub use musicot_core as core;
 pub use musicot_core::{CounterRng, Error, GuidanceScale, Result, Storage, tch};
 pub use noise::frame_noise;
 pub use objective::Objective;

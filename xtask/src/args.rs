@@ -23,12 +23,17 @@ pub fn split_at_dashes(args: &[String]) -> (&[String], &[String]) {
 /// Checks `--flag VALUE` and `--flag=VALUE` forms against the known names, so that a typing error is told before a long
 /// build and not after it. Returns the names given.
 pub fn valued_flags(command: &str, args: &[String], known: &[&str]) -> Result<Vec<String>> {
+    Ok(pairs(command, args, known)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The same with their values.
+pub fn pairs(command: &str, args: &[String], known: &[&str]) -> Result<Vec<(String, String)>> {
     let mut given = Vec::new();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         let (name, inline) = match arg.split_once('=') {
-            Some((name, _)) => (name, true),
-            None => (arg.as_str(), false),
+            Some((name, value)) => (name, Some(value)),
+            None => (arg.as_str(), None),
         };
         if !known.contains(&name) {
             return Err(Error::Usage(format!(
@@ -36,10 +41,10 @@ pub fn valued_flags(command: &str, args: &[String], known: &[&str]) -> Result<Ve
                 known.join(", ")
             )));
         }
-        if !inline && rest.next().is_none() {
+        let Some(value) = inline.or_else(|| rest.next().map(String::as_str)) else {
             return Err(Error::Usage(format!("`{name}` needs a value.")));
-        }
-        given.push(name.to_owned());
+        };
+        given.push((name.to_owned(), value.to_owned()));
     }
     Ok(given)
 }
@@ -57,6 +62,9 @@ mod tests {
         let given =
             valued_flags("demo", &strings(&["--prompt", "--loud--", "--seed=3"]), &["--prompt", "--seed"]);
         assert_eq!(given.unwrap(), strings(&["--prompt", "--seed"]));
+        let pairs = pairs("demo", &strings(&["--prompt", "a", "--seed=3"]), &["--prompt", "--seed"]).unwrap();
+        assert_eq!(pairs[1], ("--seed".to_owned(), "3".to_owned()));
+        assert_eq!(pairs[0].1, "a");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::args;
 use crate::error::{Error, Result};
+use crate::suite::Totals;
 use crate::workspace::{Package, Workspace, all_features};
 use crate::{package_check, process, setup, suite};
 
@@ -16,6 +17,7 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     lane("rust version", || rust_version(&packages))?;
     lane("clippy on no, each and all features", || clippy(ws, &packages))?;
     lane("tests", || suite::command(ws, &[]))?;
+    lane("published sizes", || full_size(ws, &packages))?;
     lane("examples and benches with every feature", || examples_and_benches(ws, &packages))?;
     lane("docs as a host without libtorch builds them", || docs(ws, &packages))?;
     lane("package lists", || package_check::command(ws, &[]))?;
@@ -74,6 +76,18 @@ fn clippy(ws: &Workspace, packages: &[Package]) -> Result<()> {
         }
     }
     lint(&["--workspace", "--features", &all_features(packages)])
+}
+
+/// The ignored tests of the files `tests/*full_size.rs`. They need gigabytes of disk and memory, hence one at a time.
+fn full_size(ws: &Workspace, packages: &[Package]) -> Result<()> {
+    let mut command = process::cargo(ws);
+    command.args(["test", "--workspace", "--no-fail-fast", "--features", &all_features(packages)]);
+    command.args(["--test", "*full_size", "--", "--ignored", "--test-threads", "1"]);
+    let mut totals = Totals::default();
+    let status = process::stream(&mut command, |line| totals.read_line(line))?;
+    process::check(&command, status)?;
+    println!("{totals}");
+    if totals.passed == 0 { Err(Error::Check("there is no test of a published size".into())) } else { Ok(()) }
 }
 
 fn examples_and_benches(ws: &Workspace, packages: &[Package]) -> Result<()> {

@@ -10,6 +10,7 @@ pub fn of(command: &str) -> Result<&'static str> {
         "demo" => DEMO,
         "test" => TEST,
         "evaluate" => EVALUATE,
+        "fixtures" => FIXTURES,
         "train-mini" => TRAIN_MINI,
         "package-check" => PACKAGE_CHECK,
         "ci-full" => CI_FULL,
@@ -28,6 +29,7 @@ Set-up and chores of musicot. Needs the Rust toolchain, a C++ compiler and Pytho
 
     cargo xtask setup           libtorch at target/libtorch; the others call it themselves
     cargo xtask evaluate        the figures of the embedded model, on pieces held out from training
+    cargo xtask fixtures        the golden files of the tests, made again with Python
     cargo xtask train-mini      every step that makes models/mini, from the corpus on
     cargo xtask package-check   what each crate would upload to a registry
     cargo xtask ci-full         the long checks (`.ci/run` does the short ones)
@@ -108,6 +110,26 @@ Sets libtorch up, builds the example `evaluate` and prints the figures of models
 trip, CLAP, thoughts, language model, diffusion, generation. `cargo xtask evaluate -- --help` shows the flags of the example.
 ";
 
+const FIXTURES: &str = "\
+cargo xtask fixtures [--only NAME]... [--check] [--python PATH] [-- ARGUMENTS]
+
+Runs the scripts of tests/reference, which ask the reference implementations in Python, and says what changed in the golden files: files that
+came, went or differ, and for safetensors which tensors and by how much at most. Fails when a script fails or when all data of
+tests together have more than 10 MB. The tests themselves need no Python.
+
+    cargo xtask fixtures --only llama
+    cargo xtask fixtures --check --python ~/venv/bin/python
+
+    --only NAME      that script alone (tests/reference/NAME.py); may be given several times
+    --check          writes nothing and fails when anything changed
+    --python PATH    a Python that has the packages; says which are not of the pinned version
+    -- ARGUMENTS     for a script that takes some, such as eval_audio; such scripts are left out otherwise
+
+Without --python an environment with the packages of tests/reference/requirements.txt and requirements-no-deps.txt is made in
+target/reference-python: some 500 MB to download, once. Scripts run in a copy, with one thread; what a failed one wrote is dropped. Another processor
+or PyTorch build may differ in the last bits of floating-point numbers.
+";
+
 const TRAIN_MINI: &str = "\
 cargo xtask train-mini [--list] [--from STEP] [--only STEP]
 
@@ -134,7 +156,8 @@ along, or when it is more than 2 MB.
 const CI_FULL: &str = "\
 cargo xtask ci-full
 
-The checks that take too long for every push: clippy on no, each and all features; the tests; examples and benches; documentation as a
+The checks that take too long for every push: clippy on no, each and all features; the tests; those of the
+published sizes, which make gigabytes of random weights; examples and benches; documentation as a
 host without libtorch builds it; package lists and packages; cargo deny, audit and semver-checks where they are installed.
 ";
 

@@ -13,6 +13,7 @@ mod ci_full;
 mod demo;
 mod error;
 mod evaluate;
+mod fixtures;
 mod help;
 mod info;
 mod package_check;
@@ -56,6 +57,7 @@ fn run(command: &str, rest: Vec<String>) -> Result<()> {
         "demo" => demo::command(&ws, &rest),
         "test" => suite::command(&ws, &rest),
         "evaluate" => evaluate::command(&ws, &rest),
+        "fixtures" => fixtures::command(&ws, &rest),
         "train-mini" => train_mini::command(&ws, &rest),
         "package-check" => package_check::command(&ws, &rest),
         "ci-full" => ci_full::command(&ws, &rest),

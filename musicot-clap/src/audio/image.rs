@@ -1,23 +1,15 @@
 //! From log-mel frames to a square image.
 
-use musicot_core::tch::{Kind, Tensor};
-use musicot_core::{Error, Init, Result, Scope};
+use musicot_core::tch::Tensor;
+use musicot_core::{Error, Result, Scope};
 
+use super::batch_norm::BatchNorm;
 use crate::config::AudioConfig;
 
-/// Epsilon of the batch norm.
-const EPS: f64 = 1e-5;
-
 /// Normalises each band, stretches the frames to the image's length, and stacks the time parts.
-///
-/// The batch norm always uses its stored statistics; training sets them once from the data (our choice: it makes the loss a function of
-/// each item alone).
 #[derive(Debug)]
 pub(super) struct MelImage {
-    weight: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
+    norm: BatchNorm,
     side: i64,
     folds: i64,
     bands: i64,
@@ -25,50 +17,41 @@ pub(super) struct MelImage {
 
 impl MelImage {
     pub(super) fn new(scope: &Scope, config: &AudioConfig) -> Result<Self> {
-        let bands = config.num_mel_bins;
-        let options = (Kind::Float, scope.device());
-        // Only counts batches in training elsewhere; kept so that the set of tensors is the published one.
-        let _ = scope
-            .buffer("num_batches_tracked", Tensor::f_zeros([0_i64; 0], (Kind::Int64, scope.device()))?)?;
         Ok(Self {
-            weight: scope.param("weight", &[bands], Init::Const(1.0))?,
-            bias: scope.param("bias", &[bands], Init::Const(0.0))?,
-            mean: scope.buffer("running_mean", Tensor::f_zeros([bands], options)?)?,
-            variance: scope.buffer("running_var", Tensor::f_ones([bands], options)?)?,
+            norm: BatchNorm::new(scope, config.num_mel_bins)?,
             side: config.spec_size,
             folds: config.folds(),
-            bands,
+            bands: config.num_mel_bins,
         })
     }
 
-    /// `[batch, frames, bands] -> [batch, 1, side, side]`; row `part * bands + band`, column = frame within the part.
+    /// `[batch, frames, bands] -> [batch, 1, side, side]`; row `part * rows of a part + band`, column = frame within the part.
     pub(super) fn forward(&self, mel: &Tensor) -> Result<Tensor> {
         let (batch, frames, _) = mel.size3()?;
-        let room = self.side * self.folds;
-        if frames == 0 || frames > room {
-            let expected = format!("[batch, 1..={room}, {}]", self.bands);
+        let (length, rows) = (self.side * self.folds, self.side / self.folds);
+        if frames == 0 || frames > length {
+            let expected = format!("[batch, 1..={length}, {}]", self.bands);
             return Err(Error::Shape { what: "log-mel".into(), expected, actual: mel.size() });
         }
-        let scale = self.weight.f_div(&self.variance.f_add_scalar(EPS)?.f_sqrt()?)?;
-        let normed = mel.f_sub(&self.mean)?.f_mul(&scale)?.f_add(&self.bias)?.f_unsqueeze(1)?;
-        let stretched = match frames == room {
-            true => normed,
-            false => normed.f_upsample_bicubic2d([room, self.bands], true, None, None)?,
-        };
-        let parts = stretched.f_reshape([batch, self.folds, self.side, self.bands])?.f_transpose(2, 3)?;
+        let mut image = self.norm.forward(&mel.f_transpose(1, 2)?)?.f_transpose(1, 2)?.f_unsqueeze(1)?;
+        for size in [[length, self.bands], [length, rows]] {
+            if image.size()[2..] != size {
+                image = image.f_upsample_bicubic2d(size, true, None, None)?;
+            }
+        }
+        let parts = image.f_reshape([batch, self.folds, self.side, rows])?.f_transpose(2, 3)?;
         Ok(parts.f_reshape([batch, 1, self.side, self.side])?)
     }
 
     #[cfg(feature = "train")]
     pub(super) fn set_statistics(&mut self, mean: &Tensor, variance: &Tensor) -> Result<()> {
-        self.mean.f_copy_(mean)?;
-        Ok(self.variance.f_copy_(variance)?)
+        self.norm.set_statistics(mean, variance)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use musicot_core::tch::Device;
+    use musicot_core::tch::{Device, Kind};
     use musicot_core::{ParamStore, tensor};
 
     use super::*;
@@ -96,6 +79,14 @@ mod tests {
         let frames = |n: i64| Tensor::zeros([1, n, 4], (Kind::Float, Device::Cpu));
         assert_eq!(image.forward(&frames(11)).unwrap().size(), [1, 1, 8, 8]);
         assert!(image.forward(&frames(17)).is_err());
+        // Three bands for parts of four rows.
+        let config = AudioConfig { spec_size: 8, num_mel_bins: 3, ..AudioConfig::default() };
+        let image = MelImage::new(&store.root().sub("three"), &config).unwrap();
+        let ramp = Tensor::arange(3, (Kind::Float, Device::Cpu)).repeat([1, 16, 1]);
+        let stretched = image.forward(&ramp).unwrap();
+        assert_eq!(stretched.size(), [1, 1, 8, 8]);
+        let row = |at: i64| stretched.double_value(&[0, 0, at, 5]);
+        assert!((row(0)).abs() < 1e-6 && (row(3) - 2.0).abs() < 1e-4 && row(1) > 0.4 && row(1) < row(2));
         assert!(image.forward(&frames(0)).is_err());
     }
 }

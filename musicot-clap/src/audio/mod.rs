@@ -1,13 +1,16 @@
 //! The audio tower: HTSAT (Chen et al., 2022), a Swin transformer (Liu et al., 2021) over a folded spectrogram.
 
+mod batch_norm;
 mod block;
+mod conv;
+mod fusion;
 mod image;
 mod patches;
 mod window_attention;
 
 use musicot_core::nn::LayerNorm;
 use musicot_core::tch::{Kind, Tensor};
-use musicot_core::{Result, Scope, shape};
+use musicot_core::{Error, Result, Scope, shape};
 
 use crate::config::AudioConfig;
 use block::Block;
@@ -51,15 +54,36 @@ impl AudioTower {
         })
     }
 
-    /// Log-mel frames `[batch, frames, bands]` (decibels) to vectors `[batch, hidden_size]`: the mean over all tokens. Fewer frames than
-    /// the image holds are stretched to it.
+    /// Log-mel frames `[batch, frames, bands]` or `[batch, pictures, frames, bands]` (decibels, f32) to vectors `[batch, hidden_size]`: the mean
+    /// over all tokens. Fewer frames than the image holds are stretched to it.
     ///
     /// # Errors
-    /// [`musicot_core::Error::Shape`] for another number of bands, too many frames or none.
+    /// [`musicot_core::Error::Shape`] for another number of pictures or bands, too many frames or none.
     pub fn forward(&self, mel: &Tensor) -> Result<Tensor> {
-        shape::expect("log-mel", mel, &[shape::ANY, shape::ANY, self.bands])?;
+        let pictures = if mel.dim() == 3 { mel.f_unsqueeze(1)? } else { mel.shallow_clone() };
+        self.pictures(&pictures, false)
+    }
+
+    /// The same for clips longer than a window, in a model with fusion: `[batch, 4, frames, bands]`, the whole and three windows.
+    ///
+    /// # Errors
+    /// See [`AudioTower::forward`]; a model without fusion takes one picture.
+    pub fn forward_longer(&self, mel: &Tensor) -> Result<Tensor> {
+        self.pictures(mel, true)
+    }
+
+    fn pictures(&self, mel: &Tensor, longer: bool) -> Result<Tensor> {
+        shape::expect("log-mel", mel, &[shape::ANY, shape::ANY, shape::ANY, self.bands])?;
         shape::expect_kind("log-mel", mel, Kind::Float)?;
-        let mut x = self.embed.forward(&self.image.forward(mel)?)?;
+        let (batch, count, frames, bands) = mel.size4()?;
+        self.embed.expect_pictures(count, longer).map_err(|wanted| Error::Shape {
+            what: "log-mel".into(),
+            expected: format!("[batch, {wanted}, frames, {bands}]"),
+            actual: mel.size(),
+        })?;
+        let images = self.image.forward(&mel.f_reshape([batch * count, frames, bands])?)?;
+        let side = images.size4()?.3;
+        let mut x = self.embed.forward(&images.f_reshape([batch, count, side, side])?, longer)?;
         for stage in &self.stages {
             x = stage.forward(x)?;
         }

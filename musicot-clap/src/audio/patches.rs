@@ -5,35 +5,70 @@ use musicot_core::tch::Tensor;
 use musicot_core::{Init, Result, Scope};
 
 use super::OUTER_EPS;
-use crate::config::AudioConfig;
+use super::conv::Conv2d;
+use super::fusion::Fusion;
+use crate::config::{AudioConfig, FUSED_CHANNELS};
 
 /// One token per patch.
 #[derive(Debug)]
 pub(super) struct PatchEmbed {
-    weight: Tensor,
-    bias: Tensor,
-    norm: LayerNorm,
-    stride: [i64; 2],
-    padding: [i64; 2],
+    projection: Conv2d,
+    norm: Option<LayerNorm>,
+    fusion: Option<Fusion>,
+    pictures: i64,
 }
 
 impl PatchEmbed {
     pub(super) fn new(scope: &Scope, config: &AudioConfig) -> Result<Self> {
         let (width, side) = (config.patch_embeds_hidden_size, config.patch_size);
-        let projection = scope.sub("proj");
+        let pictures = config.patch_embed_input_channels;
+        let norm = || LayerNorm::new(&scope.sub("norm"), width, OUTER_EPS);
         Ok(Self {
-            weight: projection.param("weight", &[width, 1, side, side], Init::fan_in(side * side))?,
-            bias: projection.param("bias", &[width], Init::Const(0.0))?,
-            norm: LayerNorm::new(&scope.sub("norm"), width, OUTER_EPS)?,
-            stride: config.patch_stride,
-            padding: config.patch_stride.map(|stride| (side - stride) / 2),
+            projection: Conv2d::new(
+                &scope.sub("proj"),
+                [pictures, width],
+                [side, side],
+                config.patch_stride,
+                config.patch_padding(),
+            )?,
+            norm: config.enable_patch_layer_norm.then(norm).transpose()?,
+            fusion: config.enable_fusion.then(|| Fusion::new(scope, config)).transpose()?,
+            pictures,
         })
     }
 
-    /// `[batch, 1, rows, columns] -> [batch, tokens, width]`, row by row.
-    pub(super) fn forward(&self, image: &Tensor) -> Result<Tensor> {
-        let patches = image.f_conv2d(&self.weight, Some(&self.bias), self.stride, self.padding, [1, 1], 1)?;
-        self.norm.forward(&patches.f_flatten(2, -1)?.f_transpose(1, 2)?)
+    /// `[batch, pictures, rows, columns] -> [batch, tokens, width]`, row by row. With fusion, the pictures after the first count only where
+    /// the clips are `longer`.
+    pub(super) fn forward(&self, images: &Tensor, longer: bool) -> Result<Tensor> {
+        let given = images.size4()?.1;
+        let patches = match &self.fusion {
+            None if given < self.pictures => {
+                self.projection.forward(&images.f_repeat([1, self.pictures, 1, 1])?)?
+            }
+            None => self.projection.forward(images)?,
+            Some(fusion) => {
+                let whole = self.projection.forward(&images.f_narrow(1, 0, 1)?)?;
+                if longer { fusion.forward(&whole, &images.f_narrow(1, 1, given - 1)?)? } else { whole }
+            }
+        };
+        let tokens = patches.f_flatten(2, -1)?.f_transpose(1, 2)?;
+        match &self.norm {
+            None => Ok(tokens),
+            Some(norm) => norm.forward(&tokens),
+        }
+    }
+
+    /// The numbers of pictures it takes: one stands for several that are the same.
+    pub(super) fn expect_pictures(&self, given: i64, longer: bool) -> std::result::Result<(), String> {
+        let fused = self.fusion.is_some();
+        match (longer, fused) {
+            (true, true) if given == FUSED_CHANNELS => Ok(()),
+            (true, true) => Err(FUSED_CHANNELS.to_string()),
+            (_, true) if given >= 1 => Ok(()),
+            (_, true) => Err("1..".to_owned()),
+            (_, false) if given == 1 || given == self.pictures => Ok(()),
+            (_, false) => Err(self.pictures.to_string()),
+        }
     }
 }
 

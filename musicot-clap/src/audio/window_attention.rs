@@ -2,7 +2,7 @@
 
 use musicot_core::nn::Linear;
 use musicot_core::tch::{Device, Tensor};
-use musicot_core::{Init, Result, Scope};
+use musicot_core::{Error, Init, Result, Scope};
 
 /// What is added to the score of two tokens that only the shift has brought into one window (not minus infinity, as published).
 const APART: f32 = -100.0;
@@ -31,6 +31,8 @@ pub(super) struct WindowAttention {
 pub(super) struct Geometry {
     /// Rows and columns of the image in tokens.
     pub resolution: [i64; 2],
+    /// The same, up to whole windows.
+    pub padded: [i64; 2],
     /// Side of a window.
     pub side: i64,
     /// Rows and columns by which the image is rolled.
@@ -48,13 +50,16 @@ impl WindowAttention {
         let own = scope.sub("self");
         let linear = |name: &str| Linear::with_init(&own.sub(name), width, width, qkv_bias, SPREAD);
         let side = geometry.side;
-        let mask = if geometry.shift > 0 { Some(shift_mask(geometry, scope.device())?) } else { None };
+        let bias_table =
+            own.param("relative_position_bias_table", &[(2 * side - 1).pow(2), heads], SPREAD)?;
+        let mask = || Ok::<_, Error>(shift_mask(geometry, scope.device())?.f_to_kind(bias_table.kind())?);
+        let mask = (geometry.shift > 0).then(mask).transpose()?;
         Ok(Self {
             query: linear("query")?,
             key: linear("key")?,
             value: linear("value")?,
             output: Linear::with_init(&scope.sub("output").sub("dense"), width, width, true, SPREAD)?,
-            bias_table: own.param("relative_position_bias_table", &[(2 * side - 1).pow(2), heads], SPREAD)?,
+            bias_table,
             pairs: Tensor::f_from_slice(&relative_pairs(side))?.f_to_device(scope.device())?,
             mask,
             heads,
@@ -102,7 +107,7 @@ fn relative_pairs(side: i64) -> Vec<i64> {
 
 /// `[windows, 1, tokens, tokens]`: 0 where both tokens were neighbours before the image was rolled.
 fn shift_mask(geometry: Geometry, device: Device) -> Result<Tensor> {
-    let Geometry { resolution: [rows, columns], side, shift } = geometry;
+    let Geometry { padded: [rows, columns], side, shift, .. } = geometry;
     // After rolling, the last window of an axis holds the image's end and, from `size - shift` on, its start.
     let region = |at: i64, size: i64| i64::from(at >= size - side) + i64::from(at >= size - shift);
     let tokens = side * side;
@@ -129,7 +134,9 @@ mod tests {
 
     #[test]
     fn only_the_edge_windows_are_masked() {
-        let mask = shift_mask(Geometry { resolution: [4, 4], side: 2, shift: 1 }, Device::Cpu).unwrap();
+        let mask =
+            shift_mask(Geometry { resolution: [4, 4], padded: [4, 4], side: 2, shift: 1 }, Device::Cpu)
+                .unwrap();
         assert_eq!(mask.size(), [4, 1, 4, 4]);
         let masked =
             |window: i64| mask.get(window).lt(0.0).sum(musicot_core::tch::Kind::Int64).int64_value(&[]);

@@ -4,6 +4,7 @@ use musicot_core::nn::{LayerNorm, Linear};
 use musicot_core::tch::Tensor;
 use musicot_core::{Init, Result, Scope};
 
+use crate::activation::Activation;
 use crate::config::TextConfig;
 
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct TextLayer {
     outer: Linear,
     outer_norm: LayerNorm,
     heads: i64,
+    activation: Activation,
 }
 
 impl TextLayer {
@@ -35,6 +37,7 @@ impl TextLayer {
             outer: linear(scope.sub("output").sub("dense"), inner, width)?,
             outer_norm: LayerNorm::new(&scope.sub("output").sub("LayerNorm"), width, eps)?,
             heads: config.num_attention_heads,
+            activation: config.hidden_act,
         })
     }
 
@@ -60,7 +63,7 @@ impl TextLayer {
         )?;
         let mixed = self.attended.forward(&mixed.f_transpose(1, 2)?.f_reshape([batch, seq, width])?)?;
         let x = self.attended_norm.forward(&x.f_add(&mixed)?)?;
-        let inner = self.outer.forward(&self.inner.forward(&x)?.f_gelu("none")?)?;
+        let inner = self.outer.forward(&self.activation.apply(&self.inner.forward(&x)?)?)?;
         self.outer_norm.forward(&x.f_add(&inner)?)
     }
 }

@@ -44,6 +44,8 @@ pub struct TextTokenizer {
     /// The file as it was read.
     json: String,
     pad_id: i64,
+    /// Tokens around every text.
+    special: usize,
     /// Tokens of a text that are read, special ones not counted.
     room: usize,
 }
@@ -75,7 +77,7 @@ impl TextTokenizer {
                 format!("expected max_tokens above {special}, which are special tokens, got {max_tokens}");
             return Err(Error::input("tokenizer", reason));
         }
-        Ok(Self { inner, json, pad_id, room: max_length - special })
+        Ok(Self { inner, json, pad_id, special, room: max_length - special })
     }
 
     /// A tokenizer that knows single printable ASCII characters only (lower case), for models that start from nothing.
@@ -100,26 +102,57 @@ impl TextTokenizer {
         self.inner.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
 
-    /// Tokenises texts; what is too long is cut and reported.
+    /// The id of a token, by its text.
+    pub fn id(&self, token: &str) -> Option<i64> {
+        self.inner.token_to_id(token).map(i64::from)
+    }
+
+    /// The same with another id that fills up shorter texts.
+    pub(crate) fn with_padding(self, pad_id: i64) -> Self {
+        Self { pad_id, ..self }
+    }
+
+    /// Tokenises texts, padded to the longest of them; what is too long is cut and reported.
     ///
     /// # Errors
     /// [`Error::Input`] when there is no text.
     pub fn encode(&self, texts: &[&str], device: Device) -> Result<Tokens> {
+        let (rows, cuts) = self.rows(texts, self.room)?;
+        // A tokenizer without special tokens makes nothing of an empty text; one masked-in padding token stands for it.
+        let longest = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        self.batch(&rows, cuts, longest, device)
+    }
+
+    /// Tokenises texts, each cut or padded to `length` tokens, special ones included.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there is no text, or `length` leaves no room for the special tokens.
+    pub fn encode_to(&self, texts: &[&str], length: usize, device: Device) -> Result<Tokens> {
+        let room = length.checked_sub(self.special).filter(|_| length > 0 && length <= READ_BYTES);
+        let Some(room) = room else {
+            let reason = format!("expected {}..={READ_BYTES} tokens, got {length}", self.special.max(1));
+            return Err(Error::input("length", reason));
+        };
+        let (rows, cuts) = self.rows(texts, room)?;
+        self.batch(&rows, cuts, length, device)
+    }
+
+    fn rows(&self, texts: &[&str], room: usize) -> Result<(Vec<Vec<i64>>, Vec<Cut>)> {
         if texts.is_empty() {
             return Err(Error::input("texts", "expected at least one text, got none"));
         }
-        let (rows, cuts): (Vec<_>, Vec<_>) =
-            texts.iter().map(|text| self.encode_one(text)).collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        // A tokenizer without special tokens makes nothing of an empty text; one masked-in padding token stands for it.
-        let longest = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
-        let shape = [rows.len() as i64, longest as i64];
-        let mut ids = Vec::with_capacity(rows.len() * longest);
-        let mut mask = Vec::with_capacity(rows.len() * longest);
-        for row in &rows {
-            let padding = longest - row.len();
+        let all: Vec<_> = texts.iter().map(|text| self.encode_within(text, room)).collect::<Result<_>>()?;
+        Ok(all.into_iter().unzip())
+    }
+
+    fn batch(&self, rows: &[Vec<i64>], cuts: Vec<Cut>, length: usize, device: Device) -> Result<Tokens> {
+        let shape = [rows.len() as i64, length as i64];
+        let mut ids = Vec::with_capacity(rows.len() * length);
+        let mut mask = Vec::with_capacity(rows.len() * length);
+        for row in rows {
             ids.extend_from_slice(row);
-            ids.extend(std::iter::repeat_n(self.pad_id, padding));
-            mask.extend((0..longest).map(|at| at < row.len().max(1)));
+            ids.extend(std::iter::repeat_n(self.pad_id, length - row.len()));
+            mask.extend((0..length).map(|at| at < row.len().max(1)));
         }
         Ok(Tokens {
             ids: Tensor::f_from_slice(&ids)?.f_reshape(shape)?.f_to_device(device)?,
@@ -133,12 +166,16 @@ impl TextTokenizer {
 
     /// Ids of one text, special ones included, and what was cut.
     pub(crate) fn encode_one(&self, text: &str) -> Result<(Vec<i64>, Cut)> {
+        self.encode_within(text, self.room)
+    }
+
+    fn encode_within(&self, text: &str, room: usize) -> Result<(Vec<i64>, Cut)> {
         let failed = |e: tokenizers::Error| Error::input("text", e.to_string());
         let read = prefix(text, READ_BYTES);
         // Cut here and not by the tokenizer, which stops early and then cannot say how much it left.
         let mut encoded = self.inner.encode(read, false).map_err(failed)?;
-        let tokens = encoded.len().saturating_sub(self.room);
-        encoded.truncate(self.room, 0, TruncationDirection::Right);
+        let tokens = encoded.len().saturating_sub(room);
+        encoded.truncate(room, 0, TruncationDirection::Right);
         encoded.set_overflowing(Vec::new());
         let encoded = self.inner.post_process(encoded, None, true).map_err(failed)?;
         let ids = encoded.get_ids().iter().map(|id| i64::from(*id)).collect();
@@ -218,6 +255,19 @@ mod tests {
         assert_eq!(tensor::to_ids(&tokens.mask).unwrap(), [1, 1, 1, 1, 1, 1, 0, 0]);
         assert!(tokenizer.vocab_size() > 130);
         assert!(tokenizer.encode(&[], Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn cuts_or_pads_to_a_length() {
+        let tokenizer = TextTokenizer::characters(16).unwrap();
+        let tokens = tokenizer.encode_to(&["abcdef", "", "a"], 4, Device::Cpu).unwrap();
+        let ids = tensor::to_ids(&tokens.ids).unwrap();
+        assert_eq!(tokens.ids.size(), [3, 4]);
+        assert_eq!((ids[3], &ids[4..8], ids[11]), (3, [2, 3, 0, 0].as_slice(), 0));
+        assert_eq!((tokens.cuts[0].tokens, tokens.cuts[1].tokens), (4, 0));
+        assert_eq!(tokenizer.encode_to(&["abc"], 2, Device::Cpu).unwrap().ids.size(), [1, 2]);
+        assert!(tokenizer.encode_to(&["abc"], 1, Device::Cpu).is_err());
+        assert!(tokenizer.encode_to(&[], 4, Device::Cpu).is_err());
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct TextTower {
     /// With [`Pooling::ClsDenseTanh`].
     pooler: Option<Linear>,
     position_offset: i64,
+    /// In RoBERTa, the id that takes no position.
+    padding: Option<i64>,
 }
 
 impl TextTower {
@@ -50,6 +52,7 @@ impl TextTower {
                 .collect::<Result<_>>()?,
             pooler,
             position_offset: config.position_offset,
+            padding: (config.position_offset == config.pad_token_id + 1).then_some(config.pad_token_id),
         })
     }
 
@@ -77,14 +80,22 @@ impl TextTower {
         self.pool(&x, mask)
     }
 
-    /// `[batch, seq] -> [batch, seq, width]`. Texts are padded at their end, so positions just count up.
+    /// `[batch, seq] -> [batch, seq, width]`.
     fn embed(&self, ids: &Tensor) -> Result<Tensor> {
-        let options = (Kind::Int64, ids.device());
-        let end = self.position_offset + ids.size()[1];
-        let positions =
-            self.positions.forward(&Tensor::f_arange_start(self.position_offset, end, options)?)?;
+        let positions = self.positions.forward(&self.places(ids)?)?;
         let kind = self.types.weight().f_get(0)?;
-        self.norm.forward(&self.words.forward(ids)?.f_add(&positions)?.f_add(&kind)?)
+        self.norm.forward(&self.words.forward(ids)?.f_add(&kind)?.f_add(&positions)?)
+    }
+
+    /// Rows of the position table. Texts are padded at their end, so they just count up; in RoBERTa a padding token, which a text may also
+    /// spell out, keeps the padding's own row and is not counted.
+    fn places(&self, ids: &Tensor) -> Result<Tensor> {
+        let Some(padding) = self.padding else {
+            let end = self.position_offset + ids.size()[1];
+            return Ok(Tensor::f_arange_start(self.position_offset, end, (Kind::Int64, ids.device()))?);
+        };
+        let counted = ids.f_ne(padding)?.f_to_kind(Kind::Int64)?;
+        Ok(counted.f_cumsum(1, Kind::Int64)?.f_mul(&counted)?.f_add_scalar(padding)?)
     }
 
     fn pool(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {

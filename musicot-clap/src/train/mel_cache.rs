@@ -17,7 +17,6 @@ use serde_json::json;
 use super::LoadAudio;
 use crate::config::ClapConfig;
 use crate::features::LogMel;
-use crate::windows::repeat_pad;
 
 /// Frames in a shard, about 16 MB of 64 bands; bounds memory while the cache is made.
 const SHARD_FRAMES: i64 = 125_000;
@@ -131,7 +130,7 @@ fn build(
     write_json(dir.join("model.safetensors.index.json"), &json!({ "weight_map": shards.written }))
 }
 
-/// Frames of one file; a file shorter than a window is repeated to one.
+/// Frames of one file; a file shorter than a window is filled up to one.
 fn frames_of(path: &Path, mel: &LogMel, config: &ClapConfig, load_audio: &LoadAudio) -> Result<Tensor> {
     let audio = load_audio(path)?;
     let rate = config.features.sample_rate_hz;
@@ -141,7 +140,7 @@ fn frames_of(path: &Path, mel: &LogMel, config: &ClapConfig, load_audio: &LoadAu
     }
     let mono: Vec<f32> = audio.to_mono().into_samples().into_iter().collect();
     let window = config.features.window_samples as usize;
-    let samples = if mono.len() < window { repeat_pad(&mono, window) } else { mono };
+    let samples = if mono.len() < window { config.features.padding.fill(&mono, window) } else { mono };
     let frames = mel.forward(&Tensor::f_from_slice(&samples)?.f_unsqueeze(0)?);
     let frames = frames.map_err(|e| Error::format(path, e.to_string()))?;
     Ok(frames.f_squeeze_dim(0)?.f_to_kind(Kind::Half)?)

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::config::TextInit;
 use super::prune::{Pruned, prune_vocabulary};
+use crate::activation::Activation;
 use crate::config::TextConfig;
 use crate::text::TextTokenizer;
 
@@ -68,6 +69,7 @@ impl TextStart {
             position_offset,
             pooling: init.pooling,
             max_tokens: init.max_tokens,
+            hidden_act: Activation::Gelu,
         };
         Ok(Self { config, json, kept, checkpoint: Checkpoint::open(&init.dir)? })
     }

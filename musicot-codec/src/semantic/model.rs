@@ -35,7 +35,7 @@ impl NoteTokenizer {
         Self::build(config, ParamStore::new(device, seed))
     }
 
-    /// Loads `config.json` and `model.safetensors` of a directory.
+    /// Loads a directory: `config.json`, and weights as [`musicot_core::Checkpoint::open`] finds them.
     ///
     /// # Errors
     /// A missing or malformed file, or tensors that are not exactly the model's.
@@ -43,7 +43,7 @@ impl NoteTokenizer {
         let dir = dir.as_ref();
         let config: NoteTokenizerConfig = read_json(dir.join("config.json"))?;
         let tokenizer = Self::build(&config, ParamStore::for_loading(device, Kind::Float))?;
-        tokenizer.store.load_file(dir.join("model.safetensors"))?;
+        tokenizer.store.load_file(dir)?;
         Ok(tokenizer)
     }
 

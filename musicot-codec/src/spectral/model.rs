@@ -32,7 +32,7 @@ impl SpectralCodec {
         Self::build(config, ParamStore::new(device, seed))
     }
 
-    /// Loads `config.json` and `model.safetensors` of a directory.
+    /// Loads a directory: `config.json`, and weights as [`musicot_core::Checkpoint::open`] finds them.
     ///
     /// # Errors
     /// A missing or malformed file, or tensors that are not exactly the model's.
@@ -40,7 +40,7 @@ impl SpectralCodec {
         let dir = dir.as_ref();
         let config: SpectralCodecConfig = read_json(dir.join("config.json"))?;
         let codec = Self::build(&config, ParamStore::for_loading(device, Kind::Float))?;
-        codec.store.load_file(dir.join("model.safetensors"))?;
+        codec.store.load_file(dir)?;
         Ok(codec)
     }
 

@@ -9,7 +9,7 @@ use crate::files::read_json;
 use crate::{Error, Result};
 
 /// What a directory may hold, the preferred one first: whole, then sharded, safetensors before pickles.
-const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 8] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
@@ -41,6 +41,13 @@ impl Files {
         }
         Ok(Self::One(file))
     }
+}
+
+/// Paths of the shards that an index names, relative to its folder.
+#[cfg(feature = "hub")]
+pub(crate) fn shard_names(index: &Path) -> Result<Vec<String>> {
+    let names = Index::read(index.to_owned())?.shards()?;
+    Ok(names.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 /// Which shard holds which tensor.

@@ -21,6 +21,8 @@ use tch::{Kind, Tensor};
 
 use crate::{Error, Result};
 
+#[cfg(feature = "hub")]
+pub(crate) use index::{NAMES as WEIGHT_FILES, shard_names};
 pub use read::{Checkpoint, TensorInfo};
 pub use rename::KeyMap;
 pub use report::CheckpointReport;

@@ -6,7 +6,9 @@ use super::source::Source;
 enum Rule {
     Replace(String, String),
     StripPrefix(String),
+    Below(String),
     DropContaining(String),
+    DropExact(String),
     Split(String, Vec<String>),
 }
 
@@ -17,8 +19,13 @@ enum Rule {
 /// let map = KeyMap::default().strip_prefix("module.").replace(".gamma", ".weight").drop_containing("position_ids");
 /// assert_eq!(map.rename("module.norm.gamma"), ["norm.weight"]);
 /// assert!(map.rename("module.position_ids").is_empty());
+/// let map = map.drop_exact("head.weight");
+/// assert_eq!((map.rename("head.weight").len(), map.rename("my_head.weight").len()), (0, 1));
 /// let parts = map.split("qkv.", &["query.", "key.", "value."]);
 /// assert_eq!(parts.rename("attn.qkv.bias"), ["attn.query.bias", "attn.key.bias", "attn.value.bias"]);
+/// let one = KeyMap::default().below("decoder.");
+/// assert_eq!(one.rename("decoder.norm.weight"), ["norm.weight"]);
+/// assert!(one.rename("encoder.norm.weight").is_empty());
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct KeyMap {
@@ -41,9 +48,21 @@ impl KeyMap {
         self
     }
 
+    /// Takes only the tensors whose name begins with `prefix`, without it: one model of a file that holds several.
+    pub fn below(mut self, prefix: &str) -> Self {
+        self.rules.push(Rule::Below(prefix.to_owned()));
+        self
+    }
+
     /// Ignores tensors whose name contains `part`.
     pub fn drop_containing(mut self, part: &str) -> Self {
         self.rules.push(Rule::DropContaining(part.to_owned()));
+        self
+    }
+
+    /// Ignores the tensor that is called `name` after the rules before this one.
+    pub fn drop_exact(mut self, name: &str) -> Self {
+        self.rules.push(Rule::DropExact(name.to_owned()));
         self
     }
 
@@ -82,7 +101,12 @@ fn apply(rule: &Rule, (renamed, source): (String, Source)) -> Vec<(String, Sourc
             Some(rest) => vec![(rest.to_owned(), source)],
             None => vec![(renamed, source)],
         },
+        (Rule::Below(prefix), _) => match renamed.strip_prefix(prefix) {
+            Some(rest) => vec![(rest.to_owned(), source)],
+            None => Vec::new(),
+        },
         (Rule::DropContaining(part), _) if renamed.contains(part) => Vec::new(),
+        (Rule::DropExact(name), _) if renamed == *name => Vec::new(),
         (Rule::Split(from, to), Source::Whole(name)) if renamed.contains(from) => {
             let of = to.len() as i64;
             let part = |(index, to): (i64, &String)| {
@@ -90,6 +114,6 @@ fn apply(rule: &Rule, (renamed, source): (String, Source)) -> Vec<(String, Sourc
             };
             (0..).zip(to).map(part).collect()
         }
-        (Rule::DropContaining(_) | Rule::Split(..), _) => vec![(renamed, source)],
+        (Rule::DropContaining(_) | Rule::DropExact(_) | Rule::Split(..), _) => vec![(renamed, source)],
     }
 }

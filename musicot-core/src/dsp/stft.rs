@@ -1,11 +1,13 @@
 //! Short-time Fourier transform and its inverse by windowed overlap-add.
 
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
 /// Where frames stand relative to the samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Padding {
     /// Frame t is centred on sample `t * hop`: `samples / hop + 1` frames (librosa's and torch's `center`).

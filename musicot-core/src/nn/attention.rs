@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Linear, RopeTable};
+use super::{LayerNorm, Linear, RopeTable};
 use crate::{Error, Result, Scope, shape, tensor};
 
 /// Sizes of an [`Attention`].
@@ -53,6 +53,8 @@ pub struct Attention {
     key: Linear,
     value: Linear,
     output: Linear,
+    /// Of each query and of each key head.
+    norms: Option<[LayerNorm; 2]>,
     config: AttentionConfig,
 }
 
@@ -69,8 +71,19 @@ impl Attention {
             key: Linear::new(&scope.sub("k_proj"), c.context_dim, keys, c.bias)?,
             value: Linear::new(&scope.sub("v_proj"), c.context_dim, keys, c.bias)?,
             output: Linear::new(&scope.sub("o_proj"), queries, c.dim, c.bias)?,
+            norms: None,
             config,
         })
+    }
+
+    /// Like [`Attention::new`], with the normalisations `q_norm` and `k_norm` of each query and key head, before they are rotated.
+    ///
+    /// # Errors
+    /// See [`Attention::new`].
+    pub fn with_head_norms(scope: &Scope, config: AttentionConfig, eps: f64) -> Result<Self> {
+        let plain = Self::new(scope, config)?;
+        let norm = |name| LayerNorm::new(&scope.sub(name), config.head_dim, eps);
+        Ok(Self { norms: Some([norm("q_norm")?, norm("k_norm")?]), ..plain })
     }
 
     /// Self-attention over `x [batch, seq, dim]`, keys and values of `cache` first when there is one.
@@ -86,8 +99,8 @@ impl Attention {
         mask: Option<&Tensor>,
         cache: Option<&mut KvCache>,
     ) -> Result<Tensor> {
-        let query = rotate(self.split(&self.query, x, self.config.heads)?, rope)?;
-        let key = rotate(self.split(&self.key, x, self.config.kv_heads)?, rope)?;
+        let query = rotate(self.queries(x)?, rope)?;
+        let key = rotate(self.keys(x)?, rope)?;
         let value = self.split(&self.value, x, self.config.kv_heads)?;
         match cache {
             None => self.attend(&query, &key, &value, mask),
@@ -104,10 +117,26 @@ impl Attention {
     /// # Errors
     /// libtorch refuses shapes that do not match.
     pub fn cross_attend(&self, x: &Tensor, context: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let query = self.split(&self.query, x, self.config.heads)?;
-        let key = self.split(&self.key, context, self.config.kv_heads)?;
+        let query = self.queries(x)?;
+        let key = self.keys(context)?;
         let value = self.split(&self.value, context, self.config.kv_heads)?;
         self.attend(&query, &key, &value, mask)
+    }
+
+    fn queries(&self, x: &Tensor) -> Result<Tensor> {
+        let heads = self.split(&self.query, x, self.config.heads)?;
+        match &self.norms {
+            Some([norm, _]) => norm.forward(&heads),
+            None => Ok(heads),
+        }
+    }
+
+    fn keys(&self, x: &Tensor) -> Result<Tensor> {
+        let heads = self.split(&self.key, x, self.config.kv_heads)?;
+        match &self.norms {
+            Some([_, norm]) => norm.forward(&heads),
+            None => Ok(heads),
+        }
     }
 
     fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {

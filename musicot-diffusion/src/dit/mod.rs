@@ -60,7 +60,7 @@ impl Dit {
         Self::build(config, ParamStore::new(device, seed))
     }
 
-    /// Reads `config.json` and `model.safetensors` of a directory.
+    /// Reads `config.json` and the weights of a directory, as [`musicot_core::Checkpoint::open`] finds them.
     ///
     /// # Errors
     /// A file that is missing or malformed, and every tensor that is missing, unexpected or mis-shaped, is named.
@@ -69,7 +69,7 @@ impl Dit {
         let config: DitConfig = read_json(dir.join("config.json"))?;
         config.validate()?;
         let model = Self::build(config, ParamStore::for_loading(device, Kind::Float))?;
-        model.store.load_file(dir.join("model.safetensors"))?;
+        model.store.load_file(dir)?;
         shape::expect_finite("latent_mean", &model.mean)?;
         check_deviation(&model.deviation)?;
         Ok(model)

@@ -11,7 +11,7 @@ mod install;
 mod lock;
 mod pip;
 mod progress;
-mod python;
+pub mod python;
 mod requirements;
 mod state;
 mod version;

@@ -71,6 +71,11 @@ fn last_line(bytes: &[u8]) -> String {
 }
 
 impl Python {
+    /// Major, minor, patch.
+    pub fn version(&self) -> [u32; 3] {
+        self.version
+    }
+
     /// Where its torch is, if it has one.
     pub fn torch_dir(&self) -> Option<PathBuf> {
         self.torch.clone()

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::process;
 use crate::setup;
 use crate::workspace::{Package, Workspace, all_features};
-use summary::Totals;
+pub use summary::Totals;
 
 /// Parts of the suite, as `--part` names them.
 const PARTS: [&str; 3] = ["dependencies", "tests", "alone"];

@@ -1,7 +1,7 @@
 //! The workspace's rules of dependence.
 //!
 //! Published crates must not bring the corpus generator or its synthesiser to their users; a stage knows no other stage but for
-//! two exceptions; nothing depends on the facade.
+//! two exceptions; nothing depends on the facade; nobody gets a client of the network who did not ask for one.
 
 use super::summary::{Outcome, Totals};
 use crate::error::Result;
@@ -10,6 +10,10 @@ use crate::workspace::{Package, Workspace};
 
 /// What only the unpublished corpus generator may use, and itself.
 const CORPUS_ONLY: [&str; 3] = ["rustysynth", "midly", "musicot-corpus"];
+
+/// What the feature `hub` alone may bring.
+const HUB_FEATURE: &str = "hub";
+const HUB_ONLY: &str = "hf-hub";
 
 const FACADE: &str = "musicot";
 
@@ -24,29 +28,38 @@ pub fn check(ws: &Workspace, packages: &[Package], totals: &mut Totals) -> Resul
     for package in packages {
         totals.record(&format!("dependencies of {}", package.name), direct(package));
         if package.is_published() {
-            let tree = cargo_tree(ws, package)?;
-            totals.record(&format!("tree of {}", package.name), whole_tree(&package.name, &tree));
+            let all: Vec<&str> = package.features().collect();
+            let tree = cargo_tree(ws, package, &all)?;
+            totals.record(
+                &format!("tree of {}", package.name),
+                without(&package.name, &tree, &CORPUS_ONLY, "only the corpus generator may use"),
+            );
+            let others: Vec<&str> = all.into_iter().filter(|feature| *feature != HUB_FEATURE).collect();
+            let tree = cargo_tree(ws, package, &others)?;
+            totals.record(
+                &format!("tree of {} without `{HUB_FEATURE}`", package.name),
+                without(&package.name, &tree, &[HUB_ONLY], "is for the feature `hub`"),
+            );
         }
     }
     Ok(())
 }
 
-fn cargo_tree(ws: &Workspace, package: &Package) -> Result<String> {
+fn cargo_tree(ws: &Workspace, package: &Package, features: &[&str]) -> Result<String> {
     let mut command = process::cargo(ws);
-    let features = package.features().collect::<Vec<_>>().join(",");
-    command.args(["tree", "--package", &package.name, "--features", &features]);
+    command.args(["tree", "--package", &package.name, "--features", &features.join(",")]);
     command.args(["--edges", "normal,build", "--prefix", "none", "--format", "{p}"]);
     process::capture(&mut command)
 }
 
-/// `tree` holds `name vX.Y.Z (...)` lines.
-fn whole_tree(own: &str, tree: &str) -> Outcome {
+/// Looks for `unwanted` in a tree of `name vX.Y.Z (...)` lines.
+fn without(own: &str, tree: &str, unwanted: &[&str], why: &str) -> Outcome {
     let names: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     if names.first() != Some(&own) {
         return Err(format!("cargo's tree does not start with {own}"));
     }
-    match names.iter().find(|name| CORPUS_ONLY.contains(name)) {
-        Some(found) => Err(format!("it brings {found}, which only the corpus generator may use")),
+    match names.iter().find(|name| unwanted.contains(name)) {
+        Some(found) => Err(format!("it brings {found}, which {why}")),
         None => Ok(()),
     }
 }
@@ -82,6 +95,7 @@ mod tests {
     fn a_synthesiser_anywhere_in_the_tree_is_found() {
         let clean =
             "musicot v0.1.0 (/w)\nmusicot-core v0.1.0 (/w/musicot-core)\ntch v0.24.0\nndarray v0.17.0 (*)\n";
+        let whole_tree = |own: &str, tree: &str| without(own, tree, &CORPUS_ONLY, "only it may use");
         assert_eq!(whole_tree("musicot", clean), Ok(()));
         let dirty = format!("{clean}rustysynth v1.3.0\n");
         assert!(whole_tree("musicot", &dirty).unwrap_err().contains("rustysynth"));

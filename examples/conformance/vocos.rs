@@ -1,0 +1,22 @@
+//! `vocos`: a Vocos with mel bands as its features.
+
+use musicot::codec::Vocos;
+use musicot::core::tch::Device;
+use serde::Deserialize;
+
+use crate::Outputs;
+use crate::case::Case;
+use crate::common::Outcome;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {}
+
+pub fn run(case: &Case) -> Outcome<Outputs> {
+    let Options {} = case.options()?;
+    let vocos = Vocos::load(&case.dir, Device::Cpu)?;
+    // Features of one's own count in place of those of a waveform.
+    let mel = if case.has("mel") { case.floats("mel")? } else { vocos.mel(&case.floats("audio")?)? };
+    let decoded = vocos.decode(&mel)?;
+    Ok(vec![("mel".into(), mel), ("decoded".into(), decoded)])
+}
