@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use musicot_clap::{AudioTextEncoder, Clap};
-use musicot_codec::{AudioCodec, SpectralCodec};
+use musicot_codec::{AudioCodec, Oobleck, SpectralCodec};
 use musicot_core::device;
 use musicot_core::tch::Device;
 use musicot_diffusion::{Denoiser, Dit};
@@ -180,8 +180,10 @@ impl Generator {
 
 /// Loads a codec of one of [`Stage::kinds`].
 fn load_codec(kind: &str, dir: &Path, device: Device) -> Result<Box<dyn AudioCodec>> {
-    let _ = kind;
-    Ok(Box::new(SpectralCodec::load(dir, device)?))
+    Ok(match kind {
+        "oobleck" => Box::new(Oobleck::load(dir, device)?),
+        _ => Box::new(SpectralCodec::load(dir, device)?),
+    })
 }
 
 /// Values of a unit-length copy of a vector.
