@@ -6,16 +6,25 @@ use std::path::{Path, PathBuf};
 use musicot::core::Checkpoint;
 use musicot::core::files::read_json;
 use musicot::core::tch::{Kind, Tensor};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::common::Outcome;
+use crate::common::{Outcome, note};
 
 pub struct Case {
     pub dir: PathBuf,
     kind: String,
     options: Map<String, Value>,
     inputs: Checkpoint,
+}
+
+#[derive(Deserialize)]
+struct Known<T> {
+    #[serde(flatten)]
+    options: T,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 impl Case {
@@ -33,10 +42,14 @@ impl Case {
         &self.kind
     }
 
-    /// The options of the kind, all of them known to it.
+    /// The options of the kind. Others are passed over, as a case may hold remarks, but named in case they are misspelt.
     pub fn options<T: DeserializeOwned>(&self) -> Outcome<T> {
         let options = Value::Object(self.options.clone());
-        serde_json::from_value(options).map_err(|e| self.broken(&e.to_string()))
+        let read: Known<T> = serde_json::from_value(options).map_err(|e| self.broken(&e.to_string()))?;
+        for name in read.others.keys() {
+            note(format_args!("note: case.json: `{name}` is not an option of kind {}", self.kind));
+        }
+        Ok(read.options)
     }
 
     /// Whether there is an input of this name.

@@ -10,7 +10,6 @@ use crate::case::Case;
 use crate::common::Outcome;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {
     new_tokens: usize,
 }

@@ -9,7 +9,6 @@ use crate::case::Case;
 use crate::common::Outcome;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {}
 
 pub fn run(case: &Case) -> Outcome<Outputs> {

@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use musicot::codec::read_audio;
-use musicot::{MusicPlan, tch};
+use musicot::codec::{Oobleck, OobleckConfig, read_audio};
+use musicot::core::Storage;
+use musicot::tch::Device;
+use musicot::{Bundle, BundleConfig, Generator, MusicPlan, Quiet, Stage, tch};
 
 use super::common::tiny_bundle;
 use super::inputs::{tone, write};
 use super::program::{bad, good, names, with_bundle};
 
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "generate",
     "reference",
     "analyze",
@@ -20,6 +22,7 @@ const EXAMPLES: [&str; 10] = [
     "custom_stage",
     "sample_own_lm",
     "conformance",
+    "published_parts",
     EVERY_BUILD,
 ];
 
@@ -52,6 +55,70 @@ fn help_shows_sample_commands_and_unknown_flags_are_refused() {
             .count();
         assert!(shown >= 2, "{name}: expected two sample commands, got {shown}");
     }
+}
+
+#[test]
+fn published_parts_and_own_ones_make_a_generator() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    let play = |parts: &str, out: &str, more: &[&str]| {
+        let usual = ["--size", "small", "--seconds", "3", "--steps", "2", "--threads", "1"];
+        let own = ["--parts", &at(parts), "--out", &at(out)].map(str::to_owned);
+        let all: Vec<&str> = usual.into_iter().chain(own.iter().map(String::as_str)).chain(more.iter().copied()).collect();
+        good("published_parts", &all);
+        read_audio(root.path().join(out).join("song.wav")).unwrap()
+    };
+    let song = play("parts", "song", &[]);
+    // 75 tokens at 25 a second are the 64.6 frames of the autoencoder, of 2048 samples.
+    assert_eq!((song.channels(), song.sample_rate_hz(), song.frames()), (2, 44_100, 65 * 2048));
+    assert!(song.samples().iter().any(|sample| *sample != 0.0));
+    // Parts that are there are used again, and given ones in place of made ones.
+    let (clap, vae) = (at("parts/clap"), at("parts/vae"));
+    let again = play("other", "again", &["--clap", &clap, "--vae", &vae]);
+    assert_eq!(again.samples(), song.samples());
+    assert!(!root.path().join("other/clap").exists() && root.path().join("other/lm").exists());
+    bad("published_parts", &["--size", "huge", "--out", &at("song")], &["huge", "small"]);
+    bad("published_parts", &["--size", "small", "--clap", &at("nowhere"), "--out", &at("song"), "--parts", &at("parts")], &["nowhere"]);
+}
+
+/// A bundle whose codec is a published autoencoder, at its own rate.
+#[test]
+fn a_bundle_may_hold_a_published_autoencoder() {
+    let root = tempfile::tempdir().unwrap();
+    let (bundle, _) = inputs(root.path());
+    let config = OobleckConfig {
+        encoder_hidden_size: 16,
+        posterior_channels: 16,
+        decoder_channels: 4,
+        decoder_input_channels: 8,
+        channel_multiples: vec![1, 1, 1, 1, 2],
+        ..OobleckConfig::stable_audio_open()
+    };
+    let codec = bundle.join("codec");
+    fs::remove_dir_all(&codec).unwrap();
+    let weights = codec.join("diffusion_pytorch_model.safetensors");
+    Oobleck::new(&config, Device::Cpu, 1).unwrap().params().save(weights, Storage::Native).unwrap();
+    let published = serde_json::json!({
+        "_class_name": "AutoencoderOobleck", "encoder_hidden_size": 16, "decoder_channels": 4,
+        "decoder_input_channels": 8, "channel_multiples": [1, 1, 1, 1, 2],
+    });
+    fs::write(codec.join("config.json"), published.to_string()).unwrap();
+    let path = bundle.join("diffusion/config.json");
+    let mut dit: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    dit["frames_per_thought"] = (10.0 * 44_100.0 / 2048.0).into();
+    fs::write(&path, dit.to_string()).unwrap();
+    let mut description: BundleConfig =
+        serde_json::from_slice(&fs::read(bundle.join("bundle.json")).unwrap()).unwrap();
+    let seal = |description: &BundleConfig| Bundle::seal(&bundle, description.clone());
+    description.stages.get_mut(&Stage::Codec).unwrap().kind = "oobleck".to_owned();
+    let opened = seal(&description).unwrap();
+    let mut generator = Generator::open(&opened, Device::Cpu).unwrap();
+    let song = generator.generate(&generator.request("calm").duration_secs(2.0), &mut Quiet).unwrap();
+    assert_eq!((song.audio.channels(), song.audio.frames()), (2, 44 * 2048));
+
+    description.stages.get_mut(&Stage::Codec).unwrap().kind = "dac".to_owned();
+    let message = Generator::open(&seal(&description).unwrap(), Device::Cpu).err().unwrap().to_string();
+    assert!(message.contains("codec") && message.contains("`spectral` or `oobleck`, got `dac`"), "{message}");
 }
 
 #[test]
