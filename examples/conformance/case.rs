@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use musicot::core::Checkpoint;
 use musicot::core::files::read_json;
 use musicot::core::tch::{Kind, Tensor};
+use musicot::core::tensor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -73,6 +74,12 @@ impl Case {
             true => Ok(tensor.f_to_kind(Kind::Int64)?),
             false => Err(self.wrong(name, "ids [batch, seq]", &tensor)),
         }
+    }
+
+    /// An input of a few integers, in any shape.
+    pub fn integers(&self, name: &str) -> Outcome<Vec<i64>> {
+        let tensor = self.input(name)?;
+        tensor::to_ids(&tensor).map_err(|_| self.wrong(name, "integers", &tensor))
     }
 
     /// An error about case.json.

@@ -1,6 +1,7 @@
 //! A checkpoint of anybody's, run on given inputs: the outputs are written for a comparison with another implementation.
 
 mod case;
+mod clap;
 #[path = "../common/mod.rs"]
 mod common;
 mod llama;
@@ -30,6 +31,12 @@ Usage: conformance CASE_DIR --out FILE
 CASE_DIR holds the checkpoint's own files as published, case.json ({\"kind\": ..., and the kind's options}) and io.safetensors with tensors
 `in.NAME`. FILE gets a tensor `out.NAME` for every output: f32, or i64 for ids and codes.
 
+clap       a ClapModel; options: texts, max_length [the longest text's], quantize [false]: round samples as the original code does
+           in:  wav.0, wav.1, .. [samples] at the checkpoint's rate; for a clip longer than the window offset.i: the sample at which its window
+                starts, or with fusion three frames; is_longer.i [found]: whether to fuse the clip's pictures
+           out: mel.i [pictures, frames, bands], text_ids [texts, max_length], audio_embeds [clips, dim], text_embeds [texts, dim] (unit norm),
+                logits_per_audio [clips, texts]
+clap_laion the same for a checkpoint of the original code, with RoBERTa's tokenizer beside it; max_length [77]
 llama      options: new_tokens
            in:  input_ids [batch, seq]; attention_mask [batch, seq] where rows are padded on the left
            out: logits [batch, seq, vocab], greedy_tokens [batch, steps], greedy_logits [batch, steps, vocab]
@@ -82,6 +89,7 @@ fn run() -> Outcome {
     let _no_grad = no_grad_guard();
     let case = Case::open(common::one(words, "one directory of a case")?)?;
     let outputs = match case.kind() {
+        "clap" | "clap_laion" => clap::run(&case)?,
         "llama" => llama::run(&case)?,
         "rvq" => rvq::run(&case)?,
         "sa_dit" | "sa_dit_original" => sa_dit::run(&case)?,
@@ -91,7 +99,7 @@ fn run() -> Outcome {
         "vocos" => vocos::run(&case)?,
         other => {
             return Err(case.broken(&format!(
-                "kind `{other}` is not known, only llama, rvq, sa_dit, sa_dit_original, sampling, semantic, solver, vocos"
+                "kind `{other}` is not known, only clap, clap_laion, llama, rvq, sa_dit, sa_dit_original, sampling, semantic, solver, vocos"
             )));
         }
     };

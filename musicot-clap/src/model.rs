@@ -139,7 +139,7 @@ impl Clap {
     /// # Errors
     /// See [`FeatureExtractor::clip`].
     pub fn embed_clip(&self, samples: &Tensor, crop: Crop) -> Result<Tensor> {
-        self.embed_features(&self.features.clip(&samples.f_to_device(self.params.device())?, crop)?)
+        self.embed_features(&self.features.clip(samples, crop)?)
     }
 
     /// What the front end made of a clip to a unit vector `[1, dim]`.
@@ -254,7 +254,7 @@ impl AudioTextEncoder for Clap {
     }
 
     fn embed_audio(&self, samples: &Tensor) -> Result<Tensor> {
-        let mel = self.features.windows(&samples.f_to_device(self.params.device())?)?;
+        let mel = self.features.windows(samples)?;
         tch::no_grad(|| self.embed_mel(&mel))
     }
 

@@ -85,7 +85,9 @@ fn every_golden_case_gives_the_reference_s_outputs() {
         let options: Value = serde_json::from_slice(&fs::read(case.join("case.json")).unwrap()).unwrap();
         kinds.insert(options["kind"].as_str().unwrap().to_owned());
     }
-    let all = ["llama"];
+    let all = [
+        "clap", "clap_laion", "dac", "encodec", "llama", "oobleck", "sa_dit", "sa_dit_original", "semantic", "solver", "vocos",
+    ];
     assert_eq!(kinds, all.map(str::to_owned).into());
 }
 

@@ -3,12 +3,13 @@
 Usage: python tests/reference/clap.py   (from the repository root; transformers 5, torch, tokenizers, numpy, safetensors)
 
 Writes musicot-clap/tests/golden/{clap,bert}/: a tiny model with seeded random weights in the published layout, and the
-reference's outputs in `golden.safetensors`. The versions used are printed into `versions.json`.
+reference's outputs in `golden.safetensors`. The versions used are added to `versions.json`.
 """
 
 import json
 import os
 import sys
+from importlib.metadata import version
 
 # Lets a torch without its CUDA libraries be imported on a machine without a GPU.
 sys.setdlopenflags(os.RTLD_LAZY | os.RTLD_GLOBAL)
@@ -133,7 +134,11 @@ def bert(folder):
 if __name__ == "__main__":
     clap(os.path.join(ROOT, "clap"))
     bert(os.path.join(ROOT, "bert"))
-    versions = {m.__name__: m.__version__ for m in (numpy, tokenizers, torch, transformers)}
-    with open(os.path.join(ROOT, "versions.json"), "w") as file:
-        json.dump(versions, file, indent=2)
+    path = os.path.join(ROOT, "versions.json")
+    with open(path) as file:
+        versions = json.load(file)
+    versions |= {name: version(name) for name in ("numpy", "tokenizers", "torch", "transformers")}
+    with open(path, "w") as file:
+        json.dump(dict(sorted(versions.items())), file, indent=2)
+        file.write("\n")
     print(versions)

@@ -12,12 +12,13 @@ code, the case (`case.json`, `io.safetensors` with `in.wav.N` and, for long clip
   out.logits_per_audio  [clips, texts]
   noise.NAME            largest difference between the reference in f32 and in f64 (for frames: an exact spectrum), for each of them
 
-The starts of random crops are those of `in.offset.N`: one sample or, with fusion, a frame of each third. The versions used are written into
-`versions_published.json`.
+The starts of random crops are those of `in.offset.N`: one sample or, with fusion, a frame of each third. The versions used are added to
+`versions.json`.
 """
 
 import collections
 import functools
+import importlib.metadata
 import json
 import math
 import os
@@ -30,10 +31,8 @@ sys.setdlopenflags(os.RTLD_LAZY | os.RTLD_GLOBAL)
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy
-import safetensors
 import tokenizers
 import torch
-import torchaudio
 import torchvision
 import transformers
 from safetensors.torch import load_file, save_file
@@ -383,9 +382,12 @@ def main():
         text=dict(num_hidden_layers=1), more=dict(projection_hidden_act="silu"), front=dict(feature_size=14, sampling_rate=4080, hop_length=16))
     laion("laion", 7, False, [(1500, None), (4000, None), (5200, [321])], as_safetensors)
     laion("laion_fused", 8, True, [(900, None), (7001, [3, 40, 75])], as_checkpoint)
-    modules = (numpy, safetensors, tokenizers, torch, torchaudio, torchvision, transformers)
-    versions = {m.__name__: m.__version__ for m in modules} | {"laion_clap": "1.1.7"}
-    write_json(os.path.join(ROOT, "versions_published.json"), versions)
+    path = os.path.join(ROOT, "versions.json")
+    with open(path) as file:
+        versions = json.load(file)
+    for name in ("laion-clap", "numpy", "safetensors", "tokenizers", "torch", "torchaudio", "torchvision", "transformers"):
+        versions[name] = importlib.metadata.version(name)
+    write_json(path, dict(sorted(versions.items())))
     print(versions)
 
 

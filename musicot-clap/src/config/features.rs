@@ -105,8 +105,8 @@ impl FeatureConfig {
         let spectrum = (16..=1 << 20).contains(&self.n_fft) && self.n_fft % 2 == 0;
         check("features.n_fft", spectrum, "expected an even number from 16 to 2^20", self.n_fft)?;
         check("features.hop_samples", self.hop_samples > 0, "expected a positive number", self.hop_samples)?;
-        let bounded = self.window_samples <= 1 << 32;
-        check("features.window_samples", bounded, "expected at most 2^32", self.window_samples)?;
+        let bounded = self.window_samples <= 1 << 28;
+        check("features.window_samples", bounded, "expected at most 2^28", self.window_samples)?;
         let most = MOST_NYQUISTS * f64::from(self.sample_rate_hz) / 2.0;
         let edges = self.min_hz >= 0.0 && self.min_hz < self.max_hz && self.max_hz <= most;
         check("features.max_hz", edges, &format!("expected 0 <= min_hz < max_hz <= {most}"), self.max_hz)?;

@@ -29,10 +29,21 @@ pub struct ClipFeatures {
 }
 
 /// The front end of a model: fills up or cuts a clip, then makes log-mel frames; see [`FeatureConfig`].
+///
+/// ```
+/// use musicot_clap::{Crop, FeatureConfig, FeatureExtractor};
+/// use musicot_core::tch::{Device, Kind, Tensor};
+/// let extractor = FeatureExtractor::new(&FeatureConfig::default(), 64, Device::Cpu)?;
+/// let minute = Tensor::zeros([60 * 48_000], (Kind::Float, Device::Cpu));
+/// let clip = extractor.clip(&minute, Crop::Window(5 * 48_000))?;
+/// assert_eq!((clip.mel.size(), clip.is_longer), (vec![1, 1001, 64], false));
+/// # Ok::<(), musicot_clap::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FeatureExtractor {
     config: FeatureConfig,
     mel: LogMel,
+    device: Device,
 }
 
 impl FeatureExtractor {
@@ -41,7 +52,7 @@ impl FeatureExtractor {
     /// # Errors
     /// [`Error::Config`] for a value out of range.
     pub fn new(config: &FeatureConfig, bands: i64, device: Device) -> Result<Self> {
-        Ok(Self { config: config.clone(), mel: LogMel::new(config, bands, device)? })
+        Ok(Self { config: config.clone(), mel: LogMel::new(config, bands, device)?, device })
     }
 
     /// The part that computes log-mel frames.
@@ -63,7 +74,7 @@ impl FeatureExtractor {
             );
             return Err(Error::input("samples", reason));
         }
-        self.mel.forward(&fill(samples, self.config.padding, window)?)
+        self.mel.forward(&fill(&samples.f_to_device(self.device)?, self.config.padding, window)?)
     }
 
     /// Samples `[samples]` (f32), any number of them, to what the tower sees.
@@ -95,7 +106,7 @@ impl FeatureExtractor {
     }
 
     fn long_clip(&self, samples: &Tensor, crop: Crop) -> Result<ClipFeatures> {
-        let mel = self.mel.forward(&samples.f_unsqueeze(0)?)?;
+        let mel = self.mel.forward(&samples.f_to_device(self.device)?.f_unsqueeze(0)?)?;
         let (frames, window) = (mel.size()[1], self.config.window_frames());
         // A clip that is longer by less than a frame.
         if frames == window {

@@ -9,6 +9,9 @@ use crate::config::FeatureConfig;
 /// Power below this counts as this: the floor is -100 dB.
 const FLOOR: f64 = 1e-10;
 
+/// Bounds the memory of a bank.
+const MOST_WEIGHTS: i64 = 1 << 28;
+
 /// Samples to log-mel frames; see [`FeatureConfig`]. Computed in f64, as the published front end does: near silence an f32 spectrum would be
 /// some thousandths of a decibel off.
 #[derive(Debug)]
@@ -68,6 +71,10 @@ pub(crate) fn bank(config: &FeatureConfig, bands: i64) -> Result<Tensor> {
     let nyquist = f64::from(rate) / 2.0;
     let times = (0..4).map(|power| 1_u32 << power).find(|times| nyquist * f64::from(*times) >= config.max_hz);
     let times = times.unwrap_or(1);
+    let weights = config.n_fft.saturating_mul(bands).saturating_mul(i64::from(times));
+    if weights > MOST_WEIGHTS {
+        return Err(Error::config("features.n_fft", format!("is too large for {bands} bands, got {n_fft}")));
+    }
     let bank = MelBank::new(&MelConfig {
         sample_rate_hz: rate.saturating_mul(times),
         n_fft: n_fft * times as usize,

@@ -96,7 +96,7 @@ fn side(shapes: &Shapes, window: i64, patch: i64) -> Result<i64> {
     }
     let [windows, ..]: [i64; 3] = shapes.get(&mask)?;
     match root(windows) {
-        Some(along) => Ok(along * window * patch),
+        Some(along) => Ok(along.saturating_mul(window).saturating_mul(patch)),
         None => Err(shapes.wrong(&mask, &format!("expected a square number of windows, got {windows}"))),
     }
 }

@@ -11,12 +11,15 @@ use super::{features, token_limit};
 use crate::activation::Activation;
 use crate::config::{AudioConfig, ClapConfig, TextConfig};
 
-/// Sums over both towers, which the outer object repeats.
-const REPEATED: [&str; 2] = ["hidden_size", "num_hidden_layers"];
+/// What the outer object repeats of its towers.
+const OF_TOWERS: [&str; 2] = ["hidden_size", "num_hidden_layers"];
 
-/// What both towers' objects may hold and no result depends on: dropout, the heads of other tasks, and the settings of text generation that
-/// transformers 4 wrote into every object. The outer object's projection counts, not that of the inner ones.
-const HARMLESS: [&str; 48] = [
+/// What the towers' objects repeat of the outer one, which counts.
+const OF_OUTER: [&str; 2] = ["projection_dim", "projection_hidden_act"];
+
+/// What any of the objects may hold and no result depends on: dropout, the heads of other tasks, and the settings of text generation that
+/// transformers 4 wrote everywhere.
+const HARMLESS: [&str; 40] = [
     "attention_probs_dropout_prob",
     "bad_words_ids",
     "begin_suppress_tokens",
@@ -44,8 +47,6 @@ const HARMLESS: [&str; 48] = [
     "num_return_sequences",
     "output_scores",
     "prefix",
-    "projection_dim",
-    "projection_hidden_act",
     "remove_invalid_values",
     "repetition_penalty",
     "return_dict_in_generate",
@@ -59,12 +60,6 @@ const HARMLESS: [&str; 48] = [
     "typical_p",
     "use_cache",
     "classifier_dropout",
-    "dropout",
-    "bos_token",
-    "eos_token",
-    "pad_token",
-    "summary_type",
-    "is_composition",
 ];
 
 #[derive(Deserialize)]
@@ -97,10 +92,10 @@ impl ClapConfig {
             all.take_object("audio_config")?.map_or_else(|| Ok(AudioConfig::default()), audio)?;
         let mut text_config =
             all.take_object("text_config")?.map_or_else(|| Ok(TextConfig::default()), text)?;
-        let room = text_config.max_position_embeddings - text_config.position_offset;
+        let room = text_config.max_position_embeddings.saturating_sub(text_config.position_offset);
         text_config.max_tokens = token_limit(dir)?.map_or(room, |limit| limit.min(room));
         let projection_hidden_act = all.take_as("projection_hidden_act")?.unwrap_or(Activation::Relu);
-        let outer: Outer = all.ignore_usual().ignore(&REPEATED).parse()?;
+        let outer: Outer = all.ignore_usual().ignore(&HARMLESS).ignore(&OF_TOWERS).parse()?;
         let config = Self {
             projection_dim: outer.projection_dim,
             projection_hidden_act,
@@ -136,7 +131,7 @@ fn audio(mut object: PublishedConfig) -> Result<AudioConfig> {
     }
     // The number of stages, which `depths` says.
     let config: AudioConfig =
-        object.ignore_usual().ignore(&HARMLESS).ignore(&["num_hidden_layers"]).parse()?;
+        object.ignore_usual().ignore(&HARMLESS).ignore(&OF_OUTER).ignore(&["num_hidden_layers"]).parse()?;
     Ok(AudioConfig { hidden_act: act, enable_fusion: is_fused, ..config })
 }
 
@@ -165,7 +160,7 @@ fn text(mut object: PublishedConfig) -> Result<TextConfig> {
     for own in ["position_offset", "pooling", "max_tokens"] {
         object.expect(own, Value::Null)?;
     }
-    let config: TextConfig = object.ignore_usual().ignore(&HARMLESS).parse()?;
+    let config: TextConfig = object.ignore_usual().ignore(&HARMLESS).ignore(&OF_OUTER).parse()?;
     Ok(TextConfig {
         hidden_act: act,
         pad_token_id,

@@ -54,7 +54,7 @@ impl Case {
                 Ok(starts) => match tensor::to_ids(&starts).unwrap()[..] {
                     [start] => Crop::Window(start),
                     [front, middle, back] => Crop::Thirds([front, middle, back]),
-                    _ => panic!("one start or three"),
+                    ref other => unreachable!("one start or three, got {}", other.len()),
                 },
             };
             (self.inputs.tensor(&format!("in.wav.{i}")).unwrap(), crop)
