@@ -94,7 +94,8 @@ fn run() -> Outcome {
             .with_memory(MemoryMode::OneStage);
     let song = generator.generate(&request, &mut Bar::new())?;
     song.save(&o.out)?;
-    let (length, work) = (song.audio.duration_secs(), song.manifest.timings.iter().map(|t| t.secs).sum::<f64>());
+    let (length, work) =
+        (song.audio.duration_secs(), song.manifest.timings.iter().map(|t| t.secs).sum::<f64>());
     say(format_args!("{length:.1} s of {} channels in {work:.1} s", song.audio.channels()))?;
     say_files(&o.out, &["song.wav", "plan.json", "manifest.json"])
 }
@@ -163,7 +164,9 @@ impl Dirs {
     fn parts(self) -> Parts {
         let Self { clap, vae, rvq, lm, diffusion } = self;
         Parts {
-            encoder: Part::<dyn AudioTextEncoder>::lazy(move || Ok(Box::new(Clap::load(&clap, Device::Cpu)?))),
+            encoder: Part::<dyn AudioTextEncoder>::lazy(move || {
+                Ok(Box::new(Clap::load(&clap, Device::Cpu)?))
+            }),
             quantizer: Part::<dyn VectorQuantizer>::lazy(move || {
                 Ok(Box::new(RvqModel::load(&rvq, Device::Cpu)?))
             }),

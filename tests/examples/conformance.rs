@@ -86,7 +86,17 @@ fn every_golden_case_gives_the_reference_s_outputs() {
         kinds.insert(options["kind"].as_str().unwrap().to_owned());
     }
     let all = [
-        "clap", "clap_laion", "dac", "encodec", "llama", "oobleck", "sa_dit", "sa_dit_original", "semantic", "solver", "vocos",
+        "clap",
+        "clap_laion",
+        "dac",
+        "encodec",
+        "llama",
+        "oobleck",
+        "sa_dit",
+        "sa_dit_original",
+        "semantic",
+        "solver",
+        "vocos",
     ];
     assert_eq!(kinds, all.map(str::to_owned).into());
 }

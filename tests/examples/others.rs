@@ -64,7 +64,8 @@ fn published_parts_and_own_ones_make_a_generator() {
     let play = |parts: &str, out: &str, more: &[&str]| {
         let usual = ["--size", "small", "--seconds", "3", "--steps", "2", "--threads", "1"];
         let own = ["--parts", &at(parts), "--out", &at(out)].map(str::to_owned);
-        let all: Vec<&str> = usual.into_iter().chain(own.iter().map(String::as_str)).chain(more.iter().copied()).collect();
+        let all: Vec<&str> =
+            usual.into_iter().chain(own.iter().map(String::as_str)).chain(more.iter().copied()).collect();
         good("published_parts", &all);
         read_audio(root.path().join(out).join("song.wav")).unwrap()
     };
@@ -78,7 +79,11 @@ fn published_parts_and_own_ones_make_a_generator() {
     assert_eq!(again.samples(), song.samples());
     assert!(!root.path().join("other/clap").exists() && root.path().join("other/lm").exists());
     bad("published_parts", &["--size", "huge", "--out", &at("song")], &["huge", "small"]);
-    bad("published_parts", &["--size", "small", "--clap", &at("nowhere"), "--out", &at("song"), "--parts", &at("parts")], &["nowhere"]);
+    bad(
+        "published_parts",
+        &["--size", "small", "--clap", &at("nowhere"), "--out", &at("song"), "--parts", &at("parts")],
+        &["nowhere"],
+    );
 }
 
 /// A bundle whose codec is a published autoencoder, at its own rate.
