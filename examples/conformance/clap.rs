@@ -59,7 +59,9 @@ fn features(case: &Case, clap: &Clap, number: usize, is_rounded: bool) -> Outcom
         true => match case.integers(&offset)?[..] {
             [start] => Crop::Window(start),
             [front, middle, back] => Crop::Thirds([front, middle, back]),
-            ref other => return Err(format!("in.{offset}: expected 1 or 3 starts, got {}", other.len()).into()),
+            ref other => {
+                return Err(format!("in.{offset}: expected 1 or 3 starts, got {}", other.len()).into());
+            }
         },
     };
     let mut clip = clap.features().clip(&samples, crop)?;
