@@ -4,7 +4,10 @@ mod case;
 mod clap;
 #[path = "../common/mod.rs"]
 mod common;
+mod dac;
+mod encodec;
 mod llama;
+mod oobleck;
 mod rvq;
 mod sa_dit;
 mod sampling;
@@ -37,9 +40,19 @@ clap       a ClapModel; options: texts, max_length [the longest text's], quantiz
            out: mel.i [pictures, frames, bands], text_ids [texts, max_length], audio_embeds [clips, dim], text_embeds [texts, dim] (unit norm),
                 logits_per_audio [clips, texts]
 clap_laion the same for a checkpoint of the original code, with RoBERTa's tokenizer beside it; max_length [77]
+dac        a directory with transformers' config.json, or with Descript's weights.pth; options: levels [all]
+           in:  audio [batch, 1, samples], padded with silence to whole frames
+           out: codes [batch, levels, frames], decoded [batch, 1, samples] from them, not longer than audio
+encodec    options: levels [all]
+           in:  audio [batch, channels, samples]
+           out: codes [batch, levels, frames], or where the configuration has chunks [chunks, batch, levels, frames] (a short last one
+                filled up with zeros); decoded [batch, channels, samples] from them, as long as audio
 llama      options: new_tokens
            in:  input_ids [batch, seq]; attention_mask [batch, seq] where rows are padded on the left
            out: logits [batch, seq, vocab], greedy_tokens [batch, steps], greedy_logits [batch, steps, vocab]
+oobleck    an AutoencoderOobleck of diffusers, or a directory of stable-audio-tools
+           in:  audio [batch, channels, samples], latents [batch, latent_dim, frames]
+           out: mean, std [batch, latent_dim, frames] of audio; decoded [batch, channels, samples] of latents
 rvq        options: levels [all], prefix of the names [found]
            in:  x [.., dim]; or [batch, dim, frames]
            out: codes [.., levels], quantized [.., dim]; or [levels, batch, frames], [batch, dim, frames]
@@ -90,7 +103,10 @@ fn run() -> Outcome {
     let case = Case::open(common::one(words, "one directory of a case")?)?;
     let outputs = match case.kind() {
         "clap" | "clap_laion" => clap::run(&case)?,
+        "dac" => dac::run(&case)?,
+        "encodec" => encodec::run(&case)?,
         "llama" => llama::run(&case)?,
+        "oobleck" => oobleck::run(&case)?,
         "rvq" => rvq::run(&case)?,
         "sa_dit" | "sa_dit_original" => sa_dit::run(&case)?,
         "sampling" => sampling::run(&case)?,
@@ -99,7 +115,7 @@ fn run() -> Outcome {
         "vocos" => vocos::run(&case)?,
         other => {
             return Err(case.broken(&format!(
-                "kind `{other}` is not known, only clap, clap_laion, llama, rvq, sa_dit, sa_dit_original, sampling, semantic, solver, vocos"
+                "kind `{other}` is not known, only clap, clap_laion, dac, encodec, llama, oobleck, rvq, sa_dit, sa_dit_original, sampling, semantic, solver, vocos"
             )));
         }
     };

@@ -5,12 +5,11 @@
 
 mod full_size_common;
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use full_size_common::{within_memory, write_weights};
 use musicot_codec::{AudioCodec, Oobleck, OobleckConfig};
-use musicot_core::tch::{Device, Kind, Tensor, set_num_threads};
+use musicot_core::tch::{Device, Kind, set_num_threads};
 use musicot_core::{CounterRng, files};
 use serde_json::json;
 
@@ -28,22 +27,64 @@ fn publish(dir: &Path, config: &OobleckConfig) -> i64 {
         "sampling_rate": config.sampling_rate,
     });
     files::write_json(dir.join("config.json"), &settings).unwrap();
-    let made = Oobleck::new(config, Device::Cpu, 1).unwrap();
-    let weights: HashMap<String, Tensor> = made.params().named().into_iter().collect();
-    let halves = |(name, weight): (&String, &Tensor)| match name.ends_with(".weight") {
-        true => {
-            vec![(format!("{name}_g"), vec![weight.size()[0], 1, 1]), (format!("{name}_v"), weight.size())]
-        }
-        false => vec![(name.clone(), weight.size())],
-    };
-    let layout: Vec<(String, Vec<i64>)> = weights.iter().flat_map(halves).collect();
-    write_weights(&dir.join("diffusion_pytorch_model.safetensors"), &layout, |name, shape| {
-        match (name.strip_suffix("_g"), name.strip_suffix("_v")) {
-            (Some(name), _) => weights[name].norm_scalaropt_dim(2.0, [1, 2].as_slice(), true),
-            (_, Some(name)) => weights[name].detach(),
-            _ => CounterRng::new(2).stage(name).normal(0, shape, Device::Cpu).unwrap() * 0.1,
-        }
+    write_weights(&dir.join("diffusion_pytorch_model.safetensors"), &layout(config), |name, shape| {
+        let noise = CounterRng::new(2).stage(name).normal(0, shape, Device::Cpu).unwrap();
+        if name.ends_with("_g") { noise * 0.1 + 0.7 } else { noise * 0.1 }
     })
+}
+
+/// Names and shapes of diffusers' layout, each weight in the two halves of its norm.
+fn layout(config: &OobleckConfig) -> Vec<(String, Vec<i64>)> {
+    let ratios = &config.downsampling_ratios;
+    let widths = |unit: i64| -> Vec<i64> {
+        [1].iter().chain(&config.channel_multiples).map(|multiple| unit * multiple).collect()
+    };
+    let (down, up) = (widths(config.encoder_hidden_size), widths(config.decoder_channels));
+    let (inner, outer) = (down[ratios.len()], up[ratios.len()]);
+    let mut all = Layout(Vec::new());
+    all.conv("encoder.conv1", [down[0], config.audio_channels, 7], down[0]);
+    all.conv("decoder.conv1", [outer, config.decoder_input_channels, 7], outer);
+    for (index, ratio) in ratios.iter().enumerate() {
+        let (name, back) = (format!("encoder.block.{index}"), ratios.len() - 1 - index);
+        all.units(&name, down[index]);
+        all.snake(&format!("{name}.snake1"), down[index]);
+        all.conv(&format!("{name}.conv1"), [down[index + 1], down[index], 2 * ratio], down[index + 1]);
+        let name = format!("decoder.block.{back}");
+        all.snake(&format!("{name}.snake1"), up[index + 1]);
+        all.conv(&format!("{name}.conv_t1"), [up[index + 1], up[index], 2 * ratio], up[index]);
+        all.units(&name, up[index]);
+    }
+    all.snake("encoder.snake1", inner);
+    all.conv("encoder.conv2", [config.posterior_channels, inner, 3], config.posterior_channels);
+    all.snake("decoder.snake1", up[0]);
+    all.conv("decoder.conv2", [config.audio_channels, up[0], 7], config.audio_channels);
+    all.0.retain(|(name, _)| name != "decoder.conv2.bias");
+    all.0
+}
+
+struct Layout(Vec<(String, Vec<i64>)>);
+
+impl Layout {
+    fn conv(&mut self, name: &str, weight: [i64; 3], bias: i64) {
+        self.0.push((format!("{name}.weight_g"), vec![weight[0], 1, 1]));
+        self.0.push((format!("{name}.weight_v"), weight.to_vec()));
+        self.0.push((format!("{name}.bias"), vec![bias]));
+    }
+
+    fn snake(&mut self, name: &str, channels: i64) {
+        self.0.push((format!("{name}.alpha"), vec![1, channels, 1]));
+        self.0.push((format!("{name}.beta"), vec![1, channels, 1]));
+    }
+
+    fn units(&mut self, block: &str, channels: i64) {
+        for unit in 1..=3 {
+            let name = format!("{block}.res_unit{unit}");
+            self.snake(&format!("{name}.snake1"), channels);
+            self.conv(&format!("{name}.conv1"), [channels, channels, 7], channels);
+            self.snake(&format!("{name}.snake2"), channels);
+            self.conv(&format!("{name}.conv2"), [channels, channels, 1], channels);
+        }
+    }
 }
 
 /// Two seconds, encoded and decoded block by block: at 44.1 kHz, each activation of a second has 22 MB.

@@ -61,8 +61,9 @@ impl Unit {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.wide.forward(&self.outer.forward(x)?)?;
-        let mut change = self.narrow.forward(&self.inner.forward(&hidden)?)?;
+        // One statement, at the end of which all but its result is freed: at the rate of samples, every one of them is large.
+        let hidden = self.inner.forward(&self.wide.forward(&self.outer.forward(x)?)?)?;
+        let mut change = self.narrow.forward(&hidden)?;
         Ok(change.f_add_(x)?)
     }
 }

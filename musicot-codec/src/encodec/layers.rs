@@ -14,7 +14,7 @@ pub(super) struct Network(Vec<Layer>);
 enum Layer {
     Conv(PaddedConv),
     Stretch(TrimmedConv),
-    Residual(Residual),
+    Residual(Box<Residual>),
     Recurrent(Recurrent),
     Elu,
 }
@@ -97,7 +97,8 @@ impl<'a> Builder<'a> {
         for index in 0..self.config.num_residual_layers {
             // The configuration is checked: no power overflows.
             let dilation = self.config.dilation_growth_rate.pow(index as u32);
-            self.layers.push(Layer::Residual(Residual::new(&self.next(), self.config, width, dilation)?));
+            let block = Residual::new(&self.next(), self.config, width, dilation)?;
+            self.layers.push(Layer::Residual(Box::new(block)));
         }
         Ok(())
     }

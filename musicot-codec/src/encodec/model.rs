@@ -20,10 +20,11 @@ const QUIET: f64 = 1e-8;
 /// of one length: a mask over padding is not read.
 ///
 /// ```no_run
-/// use musicot_codec::{Encodec, read_audio, tch::{Device, Tensor}};
+/// use musicot_codec::core::tensor::from_array;
+/// use musicot_codec::{Encodec, read_audio, resample, tch::Device};
 /// let codec = Encodec::load("encodec_24khz", Device::Cpu)?; // a directory with config.json and model.safetensors
-/// let song = musicot_codec::resample(&read_audio("song.wav")?.to_mono(), codec.config().sampling_rate)?;
-/// let waveform = Tensor::from_slice(&song.channel(0)).reshape([1, 1, -1]); // [batch, channels, samples]
+/// let song = resample(&read_audio("song.wav")?.to_mono(), codec.config().sampling_rate)?;
+/// let waveform = from_array(song.samples().view(), Device::Cpu)?.unsqueeze(0); // [batch, channels, samples]
 /// let chunks = codec.encode(&waveform, codec.config().levels_for(6.0)?)?;
 /// println!("{:?}", chunks[0].codes.size()); // [batch, levels, frames]
 /// let decoded = codec.decode(&chunks)?;

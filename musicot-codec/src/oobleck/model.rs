@@ -14,7 +14,7 @@ use crate::{Error, Result};
 const LEAST_DEVIATION: f64 = 1e-4;
 
 /// Latent frames encoded or decoded at a time.
-pub(super) const BLOCK: i64 = 32;
+pub(super) const BLOCK: i64 = 24;
 
 /// The autoencoder of Stable Audio.
 ///

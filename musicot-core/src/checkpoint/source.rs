@@ -78,17 +78,18 @@ impl fmt::Display for Source {
     }
 }
 
-/// In f32 at least, as half precision has too few digits for a sum of squares.
+/// In f32 at least, as half precision has too few digits for a sum of squares; in place of the direction, as it may be large.
 fn normed(magnitude: &Tensor, direction: &Tensor) -> Result<Tensor> {
     let kind = if direction.kind() == Kind::Double { Kind::Double } else { Kind::Float };
-    let (magnitude, direction) = (magnitude.f_to_kind(kind)?, direction.f_to_kind(kind)?);
+    let (magnitude, mut direction) = (magnitude.f_to_kind(kind)?, direction.f_to_kind(kind)?);
     let sizes = magnitude.size();
     let axes: Vec<i64> = (0..).zip(&sizes).filter(|(_, size)| **size == 1).map(|(axis, _)| axis).collect();
-    let squares = direction.f_square()?;
     // No axis means every axis to libtorch.
-    let norm =
-        if axes.is_empty() { squares } else { squares.f_sum_dim_intlist(axes.as_slice(), true, None)? };
-    Ok(direction.f_mul(&magnitude.f_div(&norm.f_sqrt()?)?)?)
+    let norm = match axes.is_empty() {
+        true => direction.f_abs()?,
+        false => direction.f_norm_scalaropt_dim(2.0, axes.as_slice(), true)?,
+    };
+    Ok(direction.f_mul_(&magnitude.f_div(&norm)?)?)
 }
 
 /// Replaces each pair of halves by the weight they stand for, unless the model itself has the halves. A half without its

@@ -1,0 +1,21 @@
+//! `oobleck`: the autoencoder of Stable Audio.
+
+use musicot::codec::Oobleck;
+use musicot::core::tch::Device;
+use serde::Deserialize;
+
+use crate::Outputs;
+use crate::case::Case;
+use crate::common::Outcome;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {}
+
+pub fn run(case: &Case) -> Outcome<Outputs> {
+    let Options {} = case.options()?;
+    let codec = Oobleck::load(&case.dir, Device::Cpu)?;
+    let posterior = codec.posterior(&case.floats("audio")?)?;
+    let decoded = codec.reconstruct(&case.floats("latents")?)?;
+    Ok(vec![("mean".into(), posterior.mean), ("std".into(), posterior.std), ("decoded".into(), decoded)])
+}
