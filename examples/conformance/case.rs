@@ -67,6 +67,15 @@ impl Case {
         }
     }
 
+    /// An input of so many axes, of floating point; axes of length 1 are put in front where there are fewer.
+    pub fn floats_of(&self, name: &str, axes: usize) -> Outcome<Tensor> {
+        let tensor = self.floats(name)?;
+        match axes.checked_sub(tensor.dim()) {
+            Some(missing) => Ok(tensor.f_reshape([vec![1; missing], tensor.size()].concat())?),
+            None => Err(self.wrong(name, &format!("at most {axes} axes"), &tensor)),
+        }
+    }
+
     /// An input of ids `[batch, seq]`, as i64.
     pub fn ids(&self, name: &str) -> Outcome<Tensor> {
         let tensor = self.input(name)?;

@@ -9,7 +9,6 @@ use crate::case::Case;
 use crate::common::Outcome;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {
     /// All, where absent.
     levels: Option<usize>,
@@ -18,7 +17,7 @@ struct Options {
 pub fn run(case: &Case) -> Outcome<Outputs> {
     let options: Options = case.options()?;
     let codec = Dac::load(&case.dir, Device::Cpu)?;
-    let audio = case.floats("audio")?;
+    let audio = case.floats_of("audio", 3)?;
     let codes = codec.encode(&audio, options.levels.unwrap_or(codec.config().n_codebooks as usize))?;
     let decoded = codec.decode(&codes)?;
     let samples = audio.size()[2].min(decoded.size()[2]);

@@ -9,7 +9,6 @@ use crate::case::Case;
 use crate::common::Outcome;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {
     /// All, where absent.
     levels: Option<usize>,
@@ -18,7 +17,7 @@ struct Options {
 pub fn run(case: &Case) -> Outcome<Outputs> {
     let options: Options = case.options()?;
     let codec = Encodec::load(&case.dir, Device::Cpu)?;
-    let audio = case.floats("audio")?;
+    let audio = case.floats_of("audio", 3)?;
     let chunks = codec.encode(&audio, options.levels.unwrap_or(codec.config().levels()))?;
     let decoded = codec.decode(&chunks)?.f_narrow(2, 0, audio.size()[2])?;
     let codes = match (codec.config().chunk_length_s, chunks.as_slice()) {

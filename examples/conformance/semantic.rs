@@ -15,8 +15,7 @@ struct Options {
 
 pub fn run(case: &Case) -> Outcome<Outputs> {
     let options: Options = case.options()?;
-    let wav = case.floats("wav")?;
-    let wav = if wav.dim() == 1 { wav.f_unsqueeze(0)? } else { wav };
+    let wav = case.floats_of("wav", 2)?;
     let tokenizer = KMeansTokenizer::load(&case.dir, options.layer, Device::Cpu)?;
     let hidden = tokenizer.encoder().hidden_states(&wav, options.layer)?;
     let tokens = tokenizer.nearest(&hidden)?;

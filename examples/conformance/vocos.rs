@@ -15,7 +15,8 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     let Options {} = case.options()?;
     let vocos = Vocos::load(&case.dir, Device::Cpu)?;
     // Features of one's own count in place of those of a waveform.
-    let mel = if case.has("mel") { case.floats("mel")? } else { vocos.mel(&case.floats("audio")?)? };
+    let mel =
+        if case.has("mel") { case.floats_of("mel", 3)? } else { vocos.mel(&case.floats_of("audio", 2)?)? };
     let decoded = vocos.decode(&mel)?;
     Ok(vec![("mel".into(), mel), ("decoded".into(), decoded)])
 }

@@ -69,14 +69,19 @@ const HARMLESS_INPUT: [&str; 4] =
 
 impl SslConfig {
     /// Reads `config.json` and `preprocessor_config.json` of a published directory: keys that change nothing are passed over, absent ones have
-    /// transformers' values, values that would change the result in a way not known here are refused.
+    /// transformers' values, values that would change the result in a way not known here are refused. Without the second file, samples
+    /// are normalised, and their rate is that of the first (MERT's `sample_rate`) or 16 kHz.
     ///
     /// # Errors
-    /// [`musicot_core::Error::Io`] when one of the two files cannot be read, [`musicot_core::Error::Format`] names the key; see also
+    /// [`musicot_core::Error::Io`] when a file cannot be read, [`musicot_core::Error::Format`] names the key; see also
     /// [`SslConfig::validate`].
     pub fn read_published(dir: impl AsRef<Path>) -> Result<Self> {
         let mut file = PublishedConfig::read(dir.as_ref().join("config.json"))?;
-        let input = Input::read(&dir.as_ref().join("preprocessor_config.json"))?;
+        let rate = file.get("sample_rate").and_then(serde_json::Value::as_u64);
+        let input = match dir.as_ref().join("preprocessor_config.json") {
+            path if path.exists() => Input::read(&path)?,
+            _ => Input { sampling_rate: rate.map_or(USUAL_RATE, |rate| rate as u32), do_normalize: true },
+        };
         let Some(model_type) = file.take_as::<SslArchitecture>("model_type")? else {
             return Err(file.wrong("model_type", "is missing").into());
         };
@@ -143,8 +148,10 @@ struct Input {
 }
 
 /// What transformers takes where a file lacks the key.
+const USUAL_RATE: u32 = 16_000;
+
 fn usual_rate() -> u32 {
-    16_000
+    USUAL_RATE
 }
 
 fn usually() -> bool {
