@@ -123,7 +123,7 @@ fn a_small_directory_made_on_the_spot_loads_and_runs() {
 }
 
 #[test]
-#[ignore = "writes 630 MB, holds 1.2 GB of memory, and takes a minute"]
+#[ignore = "writes 630 MB, holds 1.3 GB of memory, and takes a minute"]
 fn stable_audio_open_loads_and_runs() {
     runs_within_memory(&OobleckConfig::stable_audio_open());
 }
