@@ -4,18 +4,18 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::Path;
 
 use musicot_clap::{AudioTextEncoder, Clap, ClapConfig};
 use musicot_core::files::write_json;
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{CounterRng, tensor};
+use musicot_test_support::{Layout, within_memory, write_weights};
 use serde_json::{Map, Value, json};
 
 /// Names and shapes of the published layout, but for the constants it holds besides.
-fn layout(config: &ClapConfig) -> BTreeMap<String, Vec<i64>> {
+fn layout(config: &ClapConfig) -> Layout {
     let (audio, text, dim) = (&config.audio_config, &config.text_config, config.projection_dim);
     let mut all = BTreeMap::new();
     let mut add = |name: String, shape: &[i64]| assert!(all.insert(name, shape.to_vec()).is_none());
@@ -88,7 +88,7 @@ fn layout(config: &ClapConfig) -> BTreeMap<String, Vec<i64>> {
     }
     rest.extend([("logit_scale_a".to_owned(), vec![]), ("logit_scale_t".to_owned(), vec![])]);
     all.extend(rest);
-    all
+    all.into_iter().collect()
 }
 
 /// The published files' own words for a configuration.
@@ -117,82 +117,35 @@ fn publish_config(dir: &Path, config: &ClapConfig) {
     fs::write(dir.join("merges.txt"), "#version: 0.2\n").unwrap();
 }
 
-fn bytes_of(name: &str, shape: &[i64]) -> Vec<u8> {
-    if name.ends_with("num_batches_tracked") {
-        return 0_i64.to_le_bytes().to_vec();
-    }
+/// Values that make no layer vanish.
+fn values(name: &str, shape: &[i64]) -> Tensor {
     let noise = CounterRng::new(1).stage(name).normal(0, shape, Device::Cpu).unwrap();
-    let values = match shape.len() {
+    match shape.len() {
         _ if name.ends_with("running_var") => noise.square() * 100.0 + 100.0,
         _ if name.ends_with("running_mean") => noise * 5.0 - 30.0,
         0 | 1 => noise * 0.1 + 1.0,
         _ => noise * 0.05,
-    };
-    let mut bytes = vec![0; values.numel() * 4];
-    values.copy_data_u8(&mut bytes, values.numel());
-    bytes
-}
-
-/// Writes a directory of random weights, a tensor at a time; returns the number of values.
-fn publish(dir: &Path, config: &ClapConfig) -> i64 {
-    publish_config(dir, config);
-    let layout = layout(config);
-    let (mut header, mut end) = (Map::new(), 0);
-    for (name, shape) in &layout {
-        let is_count = name.ends_with("num_batches_tracked");
-        let start = end;
-        end += shape.iter().product::<i64>() * if is_count { 8 } else { 4 };
-        let dtype = if is_count { "I64" } else { "F32" };
-        header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] }));
     }
-    let header = Value::Object(header).to_string();
-    let mut file = BufWriter::new(File::create(dir.join("model.safetensors")).unwrap());
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    for (name, shape) in &layout {
-        file.write_all(&bytes_of(name, shape)).unwrap();
-    }
-    file.flush().unwrap();
-    end / 4
 }
 
-/// Most memory that this process has held since [`forget_peak`], bytes.
-fn peak() -> i64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap() * 1024
-}
-
-/// What making the files took is not what loading them takes.
-fn forget_peak() {
-    fs::write("/proc/self/clear_refs", "5").unwrap();
-}
-
-/// Loads and runs a directory; the weights may take 30 % more than their size, and 500 MB.
+/// Loads and runs a directory.
 fn runs_within_memory(config: &ClapConfig) {
-    let folder = tempfile::tempdir().unwrap();
-    let values = publish(folder.path(), config);
-    forget_peak();
-    let before = peak();
-    let clap = Clap::load(folder.path(), Device::Cpu).unwrap();
-    let loaded = peak();
-    let samples = CounterRng::new(2).normal(0, &[1, 300_000], Device::Cpu).unwrap() * 0.1;
-    let audio = clap.embed_audio(&samples).unwrap();
-    let text = clap.embed_text(&["a calm piano piece", "drums"]).unwrap();
-    let after = peak();
-    println!("{values} values, peak {before} bytes before loading, {loaded} after it, {after} after running");
-    let logits = clap.logits_per_audio(&audio, &text).unwrap();
-    assert_eq!(logits.size(), [1, 2]);
-    for unit in [&audio, &text] {
-        let lengths: Tensor = unit.norm_scalaropt_dim(2.0, [1], false);
-        assert!(tensor::to_vec(&lengths).unwrap().iter().all(|length| (length - 1.0).abs() < 1e-5));
-    }
-    assert_eq!(audio.kind(), Kind::Float);
-    let weights = 4 * values;
-    assert!(
-        after <= weights + weights * 3 / 10 + 500_000_000,
-        "{after} bytes for {weights} bytes of weights"
-    );
+    let publish = |dir: &Path| {
+        publish_config(dir, config);
+        write_weights(&dir.join("model.safetensors"), Kind::Float, &layout(config), values)
+    };
+    within_memory(publish, |dir| {
+        let clap = Clap::load(dir, Device::Cpu).unwrap();
+        let samples = CounterRng::new(2).normal(0, &[1, 300_000], Device::Cpu).unwrap() * 0.1;
+        let audio = clap.embed_audio(&samples).unwrap();
+        let text = clap.embed_text(&["a calm piano piece", "drums"]).unwrap();
+        assert_eq!(clap.logits_per_audio(&audio, &text).unwrap().size(), [1, 2]);
+        for unit in [&audio, &text] {
+            let lengths: Tensor = unit.norm_scalaropt_dim(2.0, [1], false);
+            assert!(tensor::to_vec(&lengths).unwrap().iter().all(|length| (length - 1.0).abs() < 1e-5));
+        }
+        assert_eq!(audio.kind(), Kind::Float);
+    });
 }
 
 /// The same on a directory that is made in no time.

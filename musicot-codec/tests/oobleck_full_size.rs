@@ -3,14 +3,12 @@
 // Tests say what they expect by unwrapping.
 #![allow(clippy::unwrap_used)]
 
-mod full_size_common;
-
 use std::path::Path;
 
-use full_size_common::{within_memory, write_weights};
 use musicot_codec::{AudioCodec, Oobleck, OobleckConfig};
 use musicot_core::tch::{Device, Kind, set_num_threads};
 use musicot_core::{CounterRng, files};
+use musicot_test_support::{Layout, within_memory, write_weights};
 use serde_json::json;
 
 /// Writes diffusers' directory of a model with random weights, each in the two halves of a weight norm.
@@ -27,21 +25,26 @@ fn publish(dir: &Path, config: &OobleckConfig) -> i64 {
         "sampling_rate": config.sampling_rate,
     });
     files::write_json(dir.join("config.json"), &settings).unwrap();
-    write_weights(&dir.join("diffusion_pytorch_model.safetensors"), &layout(config), |name, shape| {
-        let noise = CounterRng::new(2).stage(name).normal(0, shape, Device::Cpu).unwrap();
-        if name.ends_with("_g") { noise * 0.1 + 0.7 } else { noise * 0.1 }
-    })
+    write_weights(
+        &dir.join("diffusion_pytorch_model.safetensors"),
+        Kind::Float,
+        &layout(config),
+        |name, shape| {
+            let noise = CounterRng::new(2).stage(name).normal(0, shape, Device::Cpu).unwrap();
+            if name.ends_with("_g") { noise * 0.1 + 0.7 } else { noise * 0.1 }
+        },
+    )
 }
 
 /// Names and shapes of diffusers' layout, each weight in the two halves of its norm.
-fn layout(config: &OobleckConfig) -> Vec<(String, Vec<i64>)> {
+fn layout(config: &OobleckConfig) -> Layout {
     let ratios = &config.downsampling_ratios;
     let widths = |unit: i64| -> Vec<i64> {
         [1].iter().chain(&config.channel_multiples).map(|multiple| unit * multiple).collect()
     };
     let (down, up) = (widths(config.encoder_hidden_size), widths(config.decoder_channels));
     let (inner, outer) = (down[ratios.len()], up[ratios.len()]);
-    let mut all = Layout(Vec::new());
+    let mut all = Names(Vec::new());
     all.conv("encoder.conv1", [down[0], config.audio_channels, 7], down[0]);
     all.conv("decoder.conv1", [outer, config.decoder_input_channels, 7], outer);
     for (index, ratio) in ratios.iter().enumerate() {
@@ -62,9 +65,9 @@ fn layout(config: &OobleckConfig) -> Vec<(String, Vec<i64>)> {
     all.0
 }
 
-struct Layout(Vec<(String, Vec<i64>)>);
+struct Names(Layout);
 
-impl Layout {
+impl Names {
     fn conv(&mut self, name: &str, weight: [i64; 3], bias: i64) {
         self.0.push((format!("{name}.weight_g"), vec![weight[0], 1, 1]));
         self.0.push((format!("{name}.weight_v"), weight.to_vec()));

@@ -3,18 +3,16 @@
 // Tests say what they expect by unwrapping.
 #![allow(clippy::unwrap_used)]
 
-mod full_size_common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use full_size_common::{within_memory, write_weights};
 use musicot_codec::{SslConfig, SslEncoder};
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{CounterRng, ParamStore, files};
+use musicot_test_support::{Layout, within_memory, write_weights};
 
 /// Names and shapes of the published layout: the halves of a weight norm in place of the weight.
-fn layout(config: &SslConfig) -> Vec<(String, Vec<i64>)> {
+fn layout(config: &SslConfig) -> Layout {
     let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
     SslEncoder::new(&store.root(), config).unwrap();
     let halve = |(name, tensor): (String, Tensor)| {
@@ -34,7 +32,7 @@ fn publish(dir: &Path, config: &SslConfig) -> i64 {
         [("sampling_rate", fields.remove("sample_rate_hz")), ("do_normalize", fields.remove("normalize"))];
     files::write_json(dir.join("config.json"), &settings).unwrap();
     files::write_json(dir.join("preprocessor_config.json"), &BTreeMap::from(input)).unwrap();
-    write_weights(&dir.join("model.safetensors"), &layout(config), |name, shape| {
+    write_weights(&dir.join("model.safetensors"), Kind::Float, &layout(config), |name, shape| {
         let noise = CounterRng::new(1).stage(name).normal(0, shape, Device::Cpu).unwrap();
         if shape.len() == 1 { noise * 0.1 + 1.0 } else { noise * 0.05 }
     })

@@ -3,22 +3,20 @@
 // Tests say what they expect by unwrapping.
 #![allow(clippy::unwrap_used)]
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use musicot_core::files::write_json;
 use musicot_core::{CounterRng, tensor};
 use musicot_diffusion::stable_audio::{StableAudioCondition, StableAudioDit, StableAudioDitConfig};
 use musicot_diffusion::tch::{Device, Kind, Tensor, no_grad, set_num_threads};
-use serde_json::{Map, Value, json};
+use musicot_test_support::{Layout, within_memory, write_weights};
 
 /// Names and shapes of diffusers' layout.
-fn layout(config: &StableAudioDitConfig) -> Vec<(String, Vec<i64>)> {
+fn layout(config: &StableAudioDitConfig) -> Layout {
     let c = config;
     let (width, text) = (c.width(), c.cross_attention_dim);
     let groups = c.num_key_value_attention_heads * c.attention_head_dim;
-    let mut all: Vec<(String, Vec<i64>)> = [
+    let mut all: Layout = [
         ("time_proj.weight", vec![c.time_proj_dim / 2]),
         ("timestep_proj.0.weight", vec![width, c.time_proj_dim]),
         ("timestep_proj.0.bias", vec![width]),
@@ -67,72 +65,37 @@ fn publish(dir: &Path, config: &StableAudioDitConfig) -> i64 {
     let mut settings = serde_json::to_value(config).unwrap();
     settings["_class_name"] = "StableAudioDiTModel".into();
     write_json(dir.join("config.json"), &settings).unwrap();
-    let (mut header, mut end) = (Map::new(), 0);
-    for (name, shape) in layout(config) {
-        let start = end;
-        end += 2 * shape.iter().product::<i64>();
-        header.insert(name, json!({ "dtype": "BF16", "shape": shape, "data_offsets": [start, end] }));
-    }
-    let header = Value::Object(header).to_string();
     let path = dir.join("diffusion_pytorch_model.safetensors");
-    let mut file = BufWriter::new(File::create(path).unwrap());
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    for (name, shape) in layout(config) {
-        let noise = CounterRng::new(1).stage(&name).normal(0, &shape, Device::Cpu).unwrap();
-        let values = match name.contains("norm") && name.ends_with("weight") {
+    write_weights(&path, Kind::BFloat16, &layout(config), |name, shape| {
+        let noise = CounterRng::new(1).stage(name).normal(0, shape, Device::Cpu).unwrap();
+        match name.contains("norm") && name.ends_with("weight") {
             true => noise * 0.1 + 1.0,
             false => noise * 0.02,
-        };
-        let stored = values.to_kind(Kind::BFloat16);
-        let mut bytes = vec![0; stored.numel() * 2];
-        stored.copy_data_u8(&mut bytes, stored.numel());
-        file.write_all(&bytes).unwrap();
-    }
-    file.flush().unwrap();
-    end / 2
+        }
+    })
 }
 
-/// Most memory that this process has held since the last [`forget_peak`], bytes.
-fn peak() -> i64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap() * 1024
-}
-
-/// What was held while the directory was made does not count.
-fn forget_peak() {
-    fs::write("/proc/self/clear_refs", "5").unwrap();
-}
-
-/// Loads and runs a directory; the weights may take 30 % more than their size, and 500 MB.
+/// Loads and runs a directory.
 fn runs_within_memory(config: &StableAudioDitConfig, frames: i64) {
     set_num_threads(1);
-    let folder = tempfile::tempdir().unwrap();
-    let values = publish(folder.path(), config);
-    forget_peak();
-    let before = peak();
-    let dit = StableAudioDit::load(folder.path(), Device::Cpu).unwrap();
-    let loaded = peak();
-    let draw =
-        |name: &str, shape: &[i64]| CounterRng::new(2).stage(name).normal(0, shape, Device::Cpu).unwrap();
-    let condition = StableAudioCondition {
-        text: draw("text", &[1, 130, config.cross_attention_input_dim]),
-        global: draw("global", &[1, config.global_states_input_dim]),
-        text_mask: None,
-    };
-    let latents = draw("latents", &[1, config.in_channels, frames]);
-    let sample = no_grad(|| dit.forward(&latents, &Tensor::from_slice(&[0.7_f32]), &condition)).unwrap();
-    let after = peak();
-    println!(
-        "{values} values, peak {before} bytes before loading, {loaded} after it, {after} after {frames} frames"
-    );
-    assert_eq!(sample.size(), [1, config.out_channels, frames]);
-    assert!(tensor::to_vec(&sample).unwrap().iter().all(|value| value.is_finite()));
-    let weights = 4 * values;
-    assert!(
-        after <= weights + weights * 3 / 10 + 500_000_000,
-        "{after} bytes for {weights} bytes of weights"
+    within_memory(
+        |dir| publish(dir, config),
+        |dir| {
+            let dit = StableAudioDit::load(dir, Device::Cpu).unwrap();
+            let draw = |name: &str, shape: &[i64]| {
+                CounterRng::new(2).stage(name).normal(0, shape, Device::Cpu).unwrap()
+            };
+            let condition = StableAudioCondition {
+                text: draw("text", &[1, 130, config.cross_attention_input_dim]),
+                global: draw("global", &[1, config.global_states_input_dim]),
+                text_mask: None,
+            };
+            let latents = draw("latents", &[1, config.in_channels, frames]);
+            let time = Tensor::from_slice(&[0.7_f32]);
+            let sample = no_grad(|| dit.forward(&latents, &time, &condition)).unwrap();
+            assert_eq!(sample.size(), [1, config.out_channels, frames]);
+            assert!(tensor::to_vec(&sample).unwrap().iter().all(|value| value.is_finite()));
+        },
     );
 }
 

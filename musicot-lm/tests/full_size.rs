@@ -3,18 +3,16 @@
 // Tests say what they expect by unwrapping.
 #![allow(clippy::unwrap_used)]
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use musicot_core::files::write_json;
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{CounterRng, tensor};
 use musicot_lm::{CausalLm, GreedyOptions, Llama, LlamaConfig};
-use serde_json::{Map, Value, json};
+use musicot_test_support::{Layout, within_memory, write_weights};
 
 /// Names and shapes of the published layout.
-fn layout(config: &LlamaConfig) -> Vec<(String, Vec<i64>)> {
+fn layout(config: &LlamaConfig) -> Layout {
     let (dim, wide) = (config.hidden_size, config.intermediate_size);
     let (queries, keys) =
         (config.num_attention_heads * config.head_size(), config.num_key_value_heads * config.head_size());
@@ -47,51 +45,24 @@ fn publish(dir: &Path, config: &LlamaConfig) -> i64 {
     settings["model_type"] = "llama".into();
     settings["torch_dtype"] = "bfloat16".into();
     write_json(dir.join("config.json"), &settings).unwrap();
-    let (mut header, mut end) = (Map::new(), 0);
-    for (name, shape) in layout(config) {
-        let start = end;
-        end += 2 * shape.iter().product::<i64>();
-        header.insert(name, json!({ "dtype": "BF16", "shape": shape, "data_offsets": [start, end] }));
-    }
-    let header = Value::Object(header).to_string();
-    let mut file = BufWriter::new(File::create(dir.join("model.safetensors")).unwrap());
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
-    file.write_all(header.as_bytes()).unwrap();
-    for (name, shape) in layout(config) {
-        let noise = CounterRng::new(1).stage(&name).normal(0, &shape, Device::Cpu).unwrap();
-        let values = if shape.len() == 1 { noise * 0.1 + 1.0 } else { noise * 0.05 };
-        let stored = values.to_kind(Kind::BFloat16);
-        let mut bytes = vec![0; stored.numel() * 2];
-        stored.copy_data_u8(&mut bytes, stored.numel());
-        file.write_all(&bytes).unwrap();
-    }
-    file.flush().unwrap();
-    end / 2
+    write_weights(&dir.join("model.safetensors"), Kind::BFloat16, &layout(config), |name, shape| {
+        let noise = CounterRng::new(1).stage(name).normal(0, shape, Device::Cpu).unwrap();
+        if shape.len() == 1 { noise * 0.1 + 1.0 } else { noise * 0.05 }
+    })
 }
 
-/// Most memory that this process has held so far, bytes.
-fn peak() -> i64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap() * 1024
-}
-
-/// Loads and runs a directory; the weights may take 30 % more than their size, and 500 MB.
+/// Loads and runs a directory.
 fn runs_within_memory(config: &LlamaConfig) {
-    let folder = tempfile::tempdir().unwrap();
-    let values = publish(folder.path(), config);
-    let before = peak();
-    let llama = Llama::load(folder.path(), Device::Cpu).unwrap();
-    let ids = Tensor::from_slice(&[1_i64, 15043, 3186]).fmod(config.vocab_size).unsqueeze(0);
-    let decoded = llama.greedy(&ids, &[0], &GreedyOptions { new_tokens: 4, ..Default::default() }).unwrap();
-    let after = peak();
-    println!("{values} values, peak {before} bytes before loading, {after} after decoding");
-    assert_eq!(decoded.logits.size(), [1, 4, llama.vocab_size()]);
-    assert!(tensor::to_vec(&decoded.logits).unwrap().iter().all(|logit| logit.is_finite()));
-    let weights = 4 * values;
-    assert!(
-        after <= weights + weights * 3 / 10 + 500_000_000,
-        "{after} bytes for {weights} bytes of weights"
+    within_memory(
+        |dir| publish(dir, config),
+        |dir| {
+            let llama = Llama::load(dir, Device::Cpu).unwrap();
+            let ids = Tensor::from_slice(&[1_i64, 15043, 3186]).fmod(config.vocab_size).unsqueeze(0);
+            let options = GreedyOptions { new_tokens: 4, ..Default::default() };
+            let decoded = llama.greedy(&ids, &[0], &options).unwrap();
+            assert_eq!(decoded.logits.size(), [1, 4, llama.vocab_size()]);
+            assert!(tensor::to_vec(&decoded.logits).unwrap().iter().all(|logit| logit.is_finite()));
+        },
     );
 }
 
