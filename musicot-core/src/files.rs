@@ -79,14 +79,20 @@ impl AtomicFile {
         &self.path
     }
 
+    /// Where the file is until then.
+    pub(crate) fn temporary_path(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// Flushes the file to the disk and renames it into place.
     ///
     /// # Errors
     /// [`Error::Io`] names the path; nothing is left behind.
     pub fn commit(self) -> Result<()> {
         let Self { temporary, path } = self;
-        make_readable(temporary.as_file())
-            .and_then(|()| temporary.as_file().sync_all())
+        // By its name: a library that was given it may have put a file of its own in its place.
+        File::open(temporary.path())
+            .and_then(|file| make_readable(&file).and_then(|()| file.sync_all()))
             .map_err(Error::io(&path))?;
         temporary.persist(&path).map_err(|e| Error::Io { path, source: e.error })?;
         Ok(())

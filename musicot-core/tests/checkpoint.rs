@@ -227,6 +227,20 @@ fn names_are_mapped_and_collisions_reported() {
     assert_eq!(to_vec(&store.named()[0].1).unwrap(), to_vec(&noise(1, &[2])).unwrap());
 }
 
+/// Others may read what was written, and nothing but the file is in the folder.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_is_an_ordinary_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    for _ in 0..2 {
+        checkpoint::write(&path, &named(&[("w", &noise(0, &[3]))]), Storage::Bf16).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
 #[test]
 fn a_fused_tensor_is_cut_into_the_model_s_parts() {
     let path = tempfile::tempdir().unwrap().path().join("fused.safetensors");

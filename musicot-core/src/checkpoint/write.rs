@@ -1,14 +1,15 @@
 //! Writing safetensors files, atomically and with the same bytes for the same tensors.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::Path;
 
-use safetensors::{Dtype, View};
+use safetensors::{Dtype, SafeTensorError, View};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::safetensors::{SCALE_SUFFIX, scale_name};
-use crate::files::write_atomic;
+use crate::files::AtomicFile;
 use crate::{Error, Result, shape};
 
 /// Element type of floating-point tensors on disk.
@@ -27,7 +28,8 @@ pub enum Storage {
     Int8,
 }
 
-/// Writes named tensors to a safetensors file; the same tensors give the same bytes.
+/// Writes named tensors to a safetensors file, one after the other, so that it takes little memory besides them; the same tensors give the
+/// same bytes.
 ///
 /// # Errors
 /// [`Error::Input`] for an element type safetensors lacks, a name given twice or ending in `#scale`, and for
@@ -37,14 +39,24 @@ pub fn write(path: impl AsRef<Path>, named: &[(String, Tensor)], storage: Storag
     let mut stored = Vec::new();
     for (name, tensor) in named {
         expect_name(name)?;
-        store(name, &tensor.f_detach()?.f_to_device(Device::Cpu)?, storage, &mut stored)?;
+        store(name, tensor.f_detach()?, storage, &mut stored)?;
     }
     stored.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some(pair) = stored.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Error::input(&pair[0].0, "is given twice"));
     }
-    let bytes = safetensors::serialize(stored, None).map_err(|e| Error::format(path, e.to_string()))?;
-    write_atomic(path, |file| file.write_all(&bytes))
+    let file = AtomicFile::create(path)?;
+    let failure = RefCell::new(None);
+    let views = stored.iter().map(|(name, stored)| (name, Bytes { stored, failure: &failure }));
+    let written = safetensors::serialize_to_file(views, None, file.temporary_path());
+    if let Some(error) = failure.take() {
+        return Err(error);
+    }
+    written.map_err(|error| match error {
+        SafeTensorError::IoError(source) => Error::io(path)(source),
+        other => Error::format(path, other.to_string()),
+    })?;
+    file.commit()
 }
 
 /// Refuses names that a quantised tensor's scales could have.
@@ -55,18 +67,21 @@ pub(crate) fn expect_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn store(name: &str, tensor: &Tensor, storage: Storage, out: &mut Vec<(String, Bytes)>) -> Result<()> {
+fn store(name: &str, tensor: Tensor, storage: Storage, out: &mut Vec<(String, Stored)>) -> Result<()> {
     let is_float = matches!(tensor.kind(), Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16);
     match storage {
         Storage::Int8 if is_float && tensor.dim() >= 2 && tensor.numel() > 0 => {
-            let (quantized, scale) = quantize(name, tensor)?;
-            out.push((name.to_owned(), Bytes::new(name, &quantized)?));
-            out.push((scale_name(name), Bytes::new(name, &scale)?));
+            let (quantized, scale) = quantize(name, &tensor.f_to_device(Device::Cpu)?)?;
+            out.push((name.to_owned(), Stored::new(name, quantized, Kind::Int8)?));
+            out.push((scale_name(name), Stored::new(name, scale, Kind::Float)?));
         }
         Storage::Bf16 | Storage::Int8 if is_float => {
-            out.push((name.to_owned(), Bytes::new(name, &tensor.f_to_kind(Kind::BFloat16)?)?));
+            out.push((name.to_owned(), Stored::new(name, tensor, Kind::BFloat16)?));
         }
-        _ => out.push((name.to_owned(), Bytes::new(name, tensor)?)),
+        _ => {
+            let kind = tensor.kind();
+            out.push((name.to_owned(), Stored::new(name, tensor, kind)?));
+        }
     }
     Ok(())
 }
@@ -85,48 +100,70 @@ fn quantize(name: &str, tensor: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((quantized.f_reshape(size)?, scale.f_reshape([rows])?))
 }
 
-/// A tensor's content as safetensors wants it.
-struct Bytes {
+/// A tensor and how it is written.
+struct Stored {
+    tensor: Tensor,
+    kind: Kind,
     dtype: Dtype,
     shape: Vec<usize>,
-    data: Vec<u8>,
 }
 
-impl Bytes {
-    fn new(name: &str, tensor: &Tensor) -> Result<Self> {
-        let (dtype, width) = match tensor.kind() {
-            Kind::Float => (Dtype::F32, 4),
-            Kind::Double => (Dtype::F64, 8),
-            Kind::Half => (Dtype::F16, 2),
-            Kind::BFloat16 => (Dtype::BF16, 2),
-            Kind::Int64 => (Dtype::I64, 8),
-            Kind::Int => (Dtype::I32, 4),
-            Kind::Int8 => (Dtype::I8, 1),
-            Kind::Uint8 => (Dtype::U8, 1),
-            Kind::Bool => (Dtype::BOOL, 1),
-            Kind::Int16 => (Dtype::I16, 2),
+impl Stored {
+    fn new(name: &str, tensor: Tensor, kind: Kind) -> Result<Self> {
+        let dtype = match kind {
+            Kind::Float => Dtype::F32,
+            Kind::Double => Dtype::F64,
+            Kind::Half => Dtype::F16,
+            Kind::BFloat16 => Dtype::BF16,
+            Kind::Int64 => Dtype::I64,
+            Kind::Int => Dtype::I32,
+            Kind::Int8 => Dtype::I8,
+            Kind::Uint8 => Dtype::U8,
+            Kind::Bool => Dtype::BOOL,
+            Kind::Int16 => Dtype::I16,
             other => return Err(Error::input(name, format!("elements of type {other:?} cannot be written"))),
         };
-        let mut data = vec![0; tensor.numel() * width];
-        tensor.f_contiguous()?.f_copy_data_u8(&mut data, tensor.numel())?;
-        Ok(Self { dtype, shape: tensor.size().iter().map(|size| *size as usize).collect(), data })
+        let shape = tensor.size().iter().map(|size| *size as usize).collect();
+        Ok(Self { tensor, kind, dtype, shape })
+    }
+
+    /// The content, on the host.
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let tensor = self.tensor.f_to_device(Device::Cpu)?.f_to_kind(self.kind)?.f_contiguous()?;
+        let mut bytes = vec![0; self.len()];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        Ok(bytes)
+    }
+
+    fn len(&self) -> usize {
+        self.tensor.numel() * self.kind.elt_size_in_bytes()
     }
 }
 
-impl View for Bytes {
+/// A tensor whose content is made when safetensors asks for it; what fails then is kept, as a view has no way to say it.
+struct Bytes<'a> {
+    stored: &'a Stored,
+    failure: &'a RefCell<Option<Error>>,
+}
+
+impl View for Bytes<'_> {
     fn dtype(&self) -> Dtype {
-        self.dtype
+        self.stored.dtype
     }
 
     fn shape(&self) -> &[usize] {
-        &self.shape
+        &self.stored.shape
     }
 
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        (&self.data).into()
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = self.stored.bytes().unwrap_or_else(|error| {
+            self.failure.replace(Some(error));
+            vec![0; self.stored.len()]
+        });
+        bytes.into()
     }
 
     fn data_len(&self) -> usize {
-        self.data.len()
+        self.stored.len()
     }
 }
