@@ -6,6 +6,7 @@ mod error;
 mod family;
 mod lyrics;
 mod manifest;
+mod metre;
 mod midi;
 mod piece;
 mod render;
@@ -20,9 +21,10 @@ pub use dataset::{Amount, Corpus, Progress, Report, write_corpus};
 pub use error::{Error, Result};
 pub use family::{Family, Program, Split, mentioned};
 pub use manifest::{Lyric, PieceRecord, SectionRecord, Stem, Tags, read_manifest};
+pub use metre::Metre;
 pub use midi::to_midi;
 pub use piece::{
-    Label, Lyric as TickLyric, Note, Part, Piece, Role, SAMPLE_RATE_HZ, Section, TICKS_PER_BEAT,
+    ChordSpan, Label, Lyric as TickLyric, Note, Part, Piece, Role, SAMPLE_RATE_HZ, Section, TICKS_PER_BEAT,
 };
 pub use render::{Mix, Renderer};
 pub use style::{STYLES, Style};

@@ -11,20 +11,29 @@ use templates::Templates;
 /// How often a mood is one of the style's own.
 const STYLE_MOOD_SHARE: f64 = 0.3;
 
-/// One word for the mood, from mode and tempo, or one of the style's.
-pub(crate) fn mood(style: &Style, mode: Mode, tempo_bpm: u32, rng: &mut Rng) -> &'static str {
+/// One word for the mood, from mode, tempo and loudness, or one of the style's.
+pub(crate) fn mood(piece: &Piece, style: &Style, rng: &mut Rng) -> &'static str {
     if rng.chance(STYLE_MOOD_SHARE) {
         return rng.word(style.moods);
     }
-    let list: &[&'static str] = match (mode, tempo_bpm) {
-        (Mode::Major, ..90) => &["calm", "peaceful", "warm", "tender"],
-        (Mode::Major, 90..126) => &["bright", "happy", "hopeful", "cheerful"],
+    let arousal = arousal(piece, style);
+    let list: &[&'static str] = match (piece.key.mode, arousal) {
+        (Mode::Major, ..35) => &["calm", "peaceful", "warm", "tender"],
+        (Mode::Major, 35..60) => &["bright", "happy", "hopeful", "cheerful"],
         (Mode::Major, _) => &["joyful", "lively", "playful", "triumphant"],
-        (Mode::Minor, ..90) => &["sad", "melancholic", "dark", "mysterious"],
-        (Mode::Minor, 90..126) => &["moody", "tense", "wistful", "serious"],
+        (Mode::Minor, ..35) => &["sad", "melancholic", "dark", "mysterious"],
+        (Mode::Minor, 35..60) => &["moody", "tense", "wistful", "serious"],
         (Mode::Minor, _) => &["dramatic", "urgent", "intense", "restless"],
     };
     rng.word(list)
+}
+
+/// How stirring a piece is, 0 to 100: tempo, notes per second and the style's loudness (our weights).
+fn arousal(piece: &Piece, style: &Style) -> u32 {
+    let notes: usize = piece.parts.iter().map(|part| part.notes.len()).sum();
+    let density = (notes as f64 / piece.duration_secs() / 16.0).min(1.0);
+    let tempo = (f64::from(piece.beats_per_minute()) - 60.0) / 120.0;
+    (100.0 * (0.45 * tempo + 0.25 * density + 0.3 * style.loudness)) as u32
 }
 
 /// Writes the captions of the piece and of its sections.
@@ -62,9 +71,9 @@ fn fill(template: &str, piece: &Piece, style: &Style, rng: &mut Rng) -> String {
         ("{list}", names(&piece.parts, rng).join(", ")),
         ("{style}", rng.word(style.words).to_owned()),
         ("{mood}", mood_word(piece.mood, rng)),
-        ("{tempo}", tempo_adjective(piece.tempo_bpm, rng).to_owned()),
+        ("{tempo}", tempo_adjective(piece.beats_per_minute(), rng).to_owned()),
         ("{pace}", pace(piece, rng)),
-        ("{bpm}", piece.tempo_bpm.to_string()),
+        ("{bpm}", piece.beats_per_minute().to_string()),
         ("{key}", key),
         ("{mode}", piece.key.mode_name().to_owned()),
         ("{form}", form(piece)),
@@ -112,7 +121,7 @@ fn tempo_adjective(tempo_bpm: u32, rng: &mut Rng) -> &'static str {
 }
 
 fn pace(piece: &Piece, rng: &mut Rng) -> String {
-    let bpm = piece.tempo_bpm;
+    let bpm = piece.beats_per_minute();
     match rng.int(0, 4) {
         0 => format!("at {bpm} bpm"),
         1 => format!("at {bpm} BPM"),
