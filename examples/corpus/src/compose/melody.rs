@@ -346,7 +346,7 @@ impl Singer<'_> {
 fn accent(plan: &Plan, step: u32) -> u8 {
     if step == 0 {
         107
-    } else if step % plan.metre.beat_steps() == 0 {
+    } else if step.is_multiple_of(plan.metre.beat_steps()) {
         101
     } else {
         94

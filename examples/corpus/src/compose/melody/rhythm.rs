@@ -78,7 +78,7 @@ impl Pace {
     }
 
     /// Moves some notes on beats inside the bar an eighth ahead.
-    fn syncopate(&self, notes: &mut Vec<Beat>, rng: &mut Rng) {
+    fn syncopate(&self, notes: &mut [Beat], rng: &mut Rng) {
         for index in 1..notes.len() {
             let (start, length) = notes[index];
             let free = start - notes[index - 1].0 >= 4;
