@@ -11,6 +11,7 @@ mod midi;
 mod piece;
 mod render;
 mod rng;
+mod scores;
 mod style;
 mod theory;
 mod wav;
@@ -27,5 +28,6 @@ pub use piece::{
     ChordSpan, Label, Lyric as TickLyric, Note, Part, Piece, Role, SAMPLE_RATE_HZ, Section, TICKS_PER_BEAT,
 };
 pub use render::{Mix, Renderer};
+pub use scores::{Provenance, Scores, make};
 pub use style::{STYLES, Style};
 pub use theory::{Chord, Key, Mode, all_keys, scale_over};

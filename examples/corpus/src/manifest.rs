@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::family::Split;
 use crate::piece::Piece;
+use crate::scores::Provenance;
 
 /// A line of the manifest. Paths are relative to the manifest, with `/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct PieceRecord {
     pub stems: Vec<Stem>,
     /// Which half of the corpus it belongs to.
     pub split: Split,
+    /// The score it was arranged from; absent for composed pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Provenance>,
 }
 
 /// Facts of a piece.
@@ -125,6 +129,7 @@ impl PieceRecord {
                 })
                 .collect(),
             split: piece.split,
+            source: piece.source.clone(),
         }
     }
 }

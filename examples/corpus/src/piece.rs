@@ -2,6 +2,7 @@
 
 use crate::family::{Family, Program, Split};
 use crate::metre::Metre;
+use crate::scores::Provenance;
 use crate::theory::{Chord, Key};
 
 /// Ticks of a quarter note; all music is written on this grid, in MIDI and in sound.
@@ -153,7 +154,7 @@ pub struct Piece {
     pub mood: &'static str,
     /// The parts.
     pub parts: Vec<Part>,
-    /// The chords that the parts were written over, without a gap up to the last bar line.
+    /// The chords that the parts were written over, without a gap up to the last bar line; not known of arrangements.
     pub chords: Vec<ChordSpan>,
     /// The sections.
     pub sections: Vec<Section>,
@@ -161,6 +162,8 @@ pub struct Piece {
     pub lyrics: Vec<Lyric>,
     /// Descriptions, at least three.
     pub captions: Vec<String>,
+    /// The score it was arranged from; `None` for composed pieces.
+    pub source: Option<Provenance>,
 }
 
 impl Piece {

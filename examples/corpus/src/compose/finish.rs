@@ -81,7 +81,7 @@ fn fold(mut key: u8, low: u8, high: u8) -> u8 {
 }
 
 /// Sorts the notes, merges strokes of one key that fall together, and shortens those that run into the next.
-fn separate(notes: &[Note], merge_ticks: u32, limit: u32) -> Vec<Note> {
+pub(crate) fn separate(notes: &[Note], merge_ticks: u32, limit: u32) -> Vec<Note> {
     let mut sorted = notes.to_vec();
     sorted.sort_by_key(|note| (note.key, note.start));
     let mut kept: Vec<Note> = Vec::with_capacity(sorted.len());

@@ -164,8 +164,13 @@ fn modulate(sections: &mut [PlannedSection], style: &Style, home: Key, rng: &mut
         bridges.by_ref().for_each(|bridge| bridge.key = bridge_key);
     }
     let lift = 1 + rng.int(0, 1) as u8;
+    let away = sections.iter().any(|section| section.key != home);
     let last_chorus = sections.iter().rposition(|section| section.label == Chorus && section.turn > 0);
-    if let Some(from) = last_chorus.filter(|_| rng.chance(style.lift_share)) {
+    let lifts = rng.chance(style.lift_share) && !away;
+    // The home key keeps the larger part of the piece.
+    let all_bars = bars(sections);
+    let is_short = |from: &usize| 5 * (all_bars - sections[*from].first_bar) <= 2 * all_bars;
+    if let Some(from) = last_chorus.filter(|from| lifts && is_short(from)) {
         let raised = Key { tonic: (home.tonic + lift) % 12, mode: home.mode };
         sections[from..].iter_mut().for_each(|section| section.key = raised);
     }

@@ -303,6 +303,7 @@ impl Singer<'_> {
             chord: span.chord.pitch_classes(),
             tonic: span.key.tonic,
             bass: span.bass,
+            strict: self.plan.style.idiom == Idiom::Common && strong,
             target: self.height(theme, tick),
             motion,
             taste: (0..12).map(|_| rng.uniform(0.0, 0.9)).collect(),

@@ -17,6 +17,7 @@ use crate::family::Split;
 use crate::piece::{ChordSpan, Label, Lyric, Note, Part, Piece, Role, STEP, Section};
 use crate::rng::{Purpose, Rng};
 use crate::{lyrics, words};
+pub(crate) use finish::separate;
 use plan::Plan;
 
 /// Composes piece `index` of the corpus of `seed`. The result depends on nothing else.
@@ -41,6 +42,7 @@ pub fn compose(seed: u64, index: u64, split: Split) -> Piece {
         sections,
         lyrics: Vec::new(),
         captions: Vec::new(),
+        source: None,
     };
     piece.mood = words::mood(&piece, plan.style, &mut rng);
     piece.lyrics = sung(&piece, &mut Rng::for_piece(seed, index, Purpose::Lyrics));

@@ -29,6 +29,8 @@ pub(super) struct Slot {
     pub(super) tonic: u8,
     /// The bass beneath.
     pub(super) bass: u8,
+    /// Whether a fifth or octave above the bass is better avoided here, so that none can follow another.
+    pub(super) strict: bool,
     /// The key that the contour asks for.
     pub(super) target: f64,
     /// Semitones from the note before, as in the motif.
@@ -50,6 +52,7 @@ const STRANGER: f64 = 6.0;
 const LEAP_FROM_STRANGER: f64 = 4.0;
 const PARALLEL: f64 = 2.5;
 const CEILING: f64 = 3.0;
+const PERFECT: f64 = 1.8;
 
 /// The keys of the slots; `before` is the note that leads in.
 pub(super) fn find(slots: &[Slot], window: Window, before: Option<u8>) -> Vec<u8> {
@@ -113,6 +116,9 @@ fn place_cost(slot: &Slot, key: u8, window: Window) -> f64 {
     }
     if slot.strong && !in_chord {
         cost += STRANGER;
+    }
+    if slot.strict && slot.aim == Aim::Free && matches!(key.abs_diff(slot.bass) % 12, 0 | 7) {
+        cost += PERFECT;
     }
     if slot.aim != Aim::Climax && key >= window.ceiling {
         cost += CEILING;
@@ -178,6 +184,7 @@ mod tests {
             chord: vec![0, 4, 7],
             tonic: 0,
             bass: 36,
+            strict: false,
             target,
             motion: 0.0,
             taste: Vec::new(),
