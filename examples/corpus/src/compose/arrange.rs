@@ -23,6 +23,8 @@ const NOVEL_SHARE: f64 = 1.0 / 3.0;
 const SURPRISE_SHARE: f64 = 0.2;
 /// How often a style's preferred programs are chosen over the family's others.
 const PREFERENCE: f64 = 0.6;
+/// Programs that reach down to this key can play chords below a tune.
+const LOW_ENOUGH: u8 = 55;
 
 const MELODIC: &[Family] = &[
     Family::Piano,
@@ -130,7 +132,10 @@ fn program(style: &Style, role: Role, family: Family, held_out: bool, rng: &mut 
     let programs = family.programs();
     let needs_chords = matches!(role, Role::Chords | Role::Pad);
     let fits = |program: &&Program| !needs_chords || program.poly;
-    let pool: Vec<&Program> = programs.iter().filter(|p| p.held_out == held_out).filter(fits).collect();
+    let all: Vec<&Program> = programs.iter().filter(|p| p.held_out == held_out).filter(fits).collect();
+    // Chords on a glockenspiel would cover the tune: lower programs accompany where the family has any.
+    let low: Vec<&Program> = all.iter().copied().filter(|p| p.low <= LOW_ENOUGH).collect();
+    let pool = if role == Role::Chords && !low.is_empty() { low } else { all };
     let liked = style.programs.iter().find(|(of, _)| *of == family).map_or(&[][..], |(_, numbers)| numbers);
     let preferred: Vec<&Program> = pool.iter().copied().filter(|p| liked.contains(&p.number)).collect();
     let choice = if !preferred.is_empty() && rng.chance(PREFERENCE) { &preferred } else { &pool };

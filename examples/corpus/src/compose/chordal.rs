@@ -52,8 +52,9 @@ impl Setting {
     fn new(plan: &Plan, player: usize, rng: &mut Rng) -> Self {
         let who = &plan.players[player];
         let [quiet, loud, other] = figures(plan, who.role, who.family, rng);
-        let can_bass =
-            matches!(who.role, Role::Chords | Role::Solo) && who.program.low <= 48 && who.program.poly;
+        let can_bass = matches!(who.role, Role::Chords | Role::Pad | Role::Solo)
+            && who.program.low <= 48
+            && who.program.poly;
         Self {
             register: register(who.role, who.family, who.program.low, who.program.high),
             voices: if rng.chance(0.25) { 4 } else { 3 },
@@ -93,16 +94,19 @@ fn figures(plan: &Plan, role: Role, family: Family, rng: &mut Rng) -> [Comp; 3] 
 
 fn register(role: Role, family: Family, low: u8, high: u8) -> Register {
     let wanted: u8 = match (role, family) {
-        (_, Family::Mallets) => 69,
+        (Role::Arpeggio, Family::Mallets) => 69,
+        (_, Family::Mallets) => 62,
         (Role::Solo, Family::Guitar) => 53,
         (Role::Solo, _) => 54,
-        (Role::Arpeggio, _) => 67,
-        (Role::Pad, _) => 62,
-        _ => 59,
+        (Role::Arpeggio, _) => 66,
+        (Role::Pad, _) => 60,
+        _ => 57,
     };
     // A close four-note chord needs almost an octave; two let the voices move.
     let centre = wanted.clamp(low + 9, high.saturating_sub(9).max(low + 9));
-    Register { low: low.max(centre - 11), high: high.min(centre + 13), centre }
+    // Chords leave the register above them to the tune.
+    let above = if role == Role::Arpeggio { 13 } else { 10 };
+    Register { low: low.max(centre - 11), high: high.min(centre + above), centre }
 }
 
 struct Writer<'a> {

@@ -149,7 +149,7 @@ impl Figure {
 /// The keys a tune moves in: choruses lie higher, and have the piece's highest note.
 fn window(program: &Program, section: &PlannedSection) -> Window {
     let lift = if section.label == Label::Chorus { 3 } else { 0 };
-    let centre = (70 + lift).clamp(program.low + 9, program.high - 9);
+    let centre = (72 + lift).clamp(program.low + 9, program.high - 9);
     let high = program.high.min(centre + 11);
     Window { low: program.low.max(centre - 9), high, ceiling: high - 3 }
 }

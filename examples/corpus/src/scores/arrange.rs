@@ -221,7 +221,9 @@ fn program(family: Family, needs_chords: bool, novel: bool, rng: &mut Rng) -> &'
 fn settle(mut notes: Vec<Note>, program: &Program) -> Vec<Note> {
     let range = i16::from(program.low)..=i16::from(program.high);
     let outside = |up: i16| notes.iter().filter(|note| !range.contains(&(i16::from(note.key) + up))).count();
-    let up = [0, 12, -12, 24, -24].into_iter().min_by_key(|up| outside(*up)).unwrap_or(0);
+    // A few notes beyond the range are no reason to move the voice below or above its neighbours.
+    let cost = |up: &i16| outside(*up) + if *up == 0 { 0 } else { notes.len() / 6 };
+    let up = [0, 12, -12, 24, -24].into_iter().min_by_key(cost).unwrap_or(0);
     for note in &mut notes {
         let mut key = i16::from(note.key) + up;
         while key < *range.start() {

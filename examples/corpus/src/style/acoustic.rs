@@ -20,7 +20,7 @@ pub(super) const CLASSICAL: Style = Style {
     swing: 0.5,
     behind_secs: 0.0,
     drums_share: 0.0,
-    bass_share: 0.2,
+    bass_share: 0.35,
     pentatonic: false,
     density: 0.62,
     syncopation: 0.03,
