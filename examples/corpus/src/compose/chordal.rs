@@ -97,7 +97,7 @@ fn register(role: Role, family: Family, low: u8, high: u8) -> Register {
         (Role::Arpeggio, Family::Mallets) => 69,
         (_, Family::Mallets) => 62,
         (Role::Solo, Family::Guitar) => 53,
-        (Role::Solo, _) => 54,
+        (Role::Solo, _) => 57,
         (Role::Arpeggio, _) => 66,
         (Role::Pad, _) => 60,
         _ => 57,

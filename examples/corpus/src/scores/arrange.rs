@@ -85,12 +85,13 @@ fn excerpt(score: &Score, rng: &mut Rng) -> Option<Excerpt> {
     let bars = rng.int(fewest.max(6), most) as u32;
     let first = rng.int(0, (run.bars - bars) as usize) as u32;
     let up = rng.int(0, 11) as i16 - 5;
-    let voices = cut(score, run, first, bars, up);
+    let mut voices = cut(score, run, first, bars, up);
+    // A voice that rests most of the time needs no player.
+    voices.retain(|notes| 2 * notes.len() >= bars as usize);
     let all = || voices.iter().flatten();
     let begins = voices.iter().filter(|notes| notes.first().is_some_and(|note| note.start == 0)).count();
-    let quiet = voices.iter().any(|notes| notes.len() < bars as usize / 2);
     let (key, lead) = key::estimate(all());
-    let fits = 2 * begins > voices.len() && !quiet && lead >= CLEAR_KEY && all().count() >= bars as usize * 4;
+    let fits = 2 * begins > voices.len() && lead >= CLEAR_KEY && all().count() >= bars as usize * 4;
     fits.then_some(Excerpt { metre: run.metre, tempo_bpm, bars, voices, key })
 }
 
@@ -188,11 +189,10 @@ fn instruments(excerpt: &Excerpt, split: Split, rng: &mut Rng) -> Vec<Part> {
         };
         let free: Vec<Family> =
             list.iter().copied().filter(|family| parts.iter().all(|part| part.family != *family)).collect();
-        let family = rng.pick(&free).copied().unwrap_or(Family::Pad);
         // The first and last voices have instruments of their own, those between share what is left.
         let (from, to) = share(place, count, voices);
         let notes: Vec<Note> = excerpt.voices[from..to].iter().flatten().copied().collect();
-        let program = program(family, to - from > 1, novel, rng);
+        let (family, program) = choose(&free, &notes, to - from > 1, novel, rng);
         parts.push(Part { family, program, role, notes: settle(notes, program) });
     }
     parts
@@ -211,10 +211,32 @@ fn share(place: usize, count: usize, voices: usize) -> (usize, usize) {
     }
 }
 
-fn program(family: Family, needs_chords: bool, novel: bool, rng: &mut Rng) -> &'static Program {
+/// A program of one of the families that can play the notes where they are, or failing that any.
+fn choose(
+    families: &[Family],
+    notes: &[Note],
+    needs_chords: bool,
+    novel: bool,
+    rng: &mut Rng,
+) -> (Family, &'static Program) {
     let fits = |program: &&Program| (!needs_chords || program.poly) && program.held_out == novel;
-    let pool: Vec<&'static Program> = family.programs().iter().filter(fits).collect();
-    rng.pick(&pool).copied().unwrap_or(&family.programs()[0])
+    let programs = |family: Family| {
+        family.programs().iter().filter(fits).map(move |program| (family, program)).collect::<Vec<_>>()
+    };
+    let reaches = |program: &Program| {
+        let range = program.low..=program.high;
+        notes.iter().filter(|note| !range.contains(&note.key)).count() * 8 <= notes.len()
+    };
+    // Family by family, so that those with many programs are not the more frequent.
+    let all: Vec<Vec<(Family, &'static Program)>> = families.iter().map(|family| programs(*family)).collect();
+    let reaching: Vec<Vec<(Family, &'static Program)>> = all
+        .iter()
+        .map(|list| list.iter().copied().filter(|(_, program)| reaches(program)).collect::<Vec<_>>())
+        .filter(|list| !list.is_empty())
+        .collect();
+    let lists = if reaching.is_empty() { &all } else { &reaching };
+    let fallback = (Family::Pad, &Family::Pad.programs()[0]);
+    rng.pick(lists).and_then(|list| rng.pick(list)).copied().unwrap_or(fallback)
 }
 
 /// Moves a voice by whole octaves to where most of it can be played, and folds the rest into the range.
