@@ -29,6 +29,9 @@ const STATE_FRAMES: usize = 8;
 /// Share of the other recording's states that count as near.
 const NEAR: f64 = 0.095;
 
+/// The cosines of longer recordings would take more than 200 MB.
+const MAX_FRAMES: usize = 4800;
+
 /// Least cosine of two states that recur.
 const MIN_COSINE: f64 = 0.9;
 
@@ -63,8 +66,8 @@ pub struct Passage {
 /// ```
 ///
 /// # Errors
-/// [`Error::TooFew`] for a recording of less than 4 s; [`Error::Silent`] for one without an active frame; [`Error::Range`] for frame rates
-/// that differ.
+/// [`Error::TooFew`] for a recording of less than 4 s; [`Error::Silent`] for one without an active frame; [`Error::Range`] for one of more
+/// than 20 minutes, and for frame rates that differ.
 pub fn longest_passage(first: &Chroma, second: &Chroma) -> Result<Passage> {
     if (first.frame_rate_hz() - second.frame_rate_hz()).abs() > 1e-9 {
         let (a, b) = (first.frame_rate_hz(), second.frame_rate_hz());
@@ -135,6 +138,13 @@ fn averaged(what: &str, chroma: &Chroma) -> Result<Array2<f64>> {
     let values = chroma.values();
     let count = (values.nrows() as f64 * RATE_HZ / chroma.frame_rate_hz()) as usize;
     check::at_least(&format!("{what}: frames of 0.25 s"), count, 2 * STATE_FRAMES)?;
+    if count > MAX_FRAMES {
+        let secs = MAX_FRAMES as f64 / RATE_HZ;
+        return Err(Error::range(
+            what,
+            format!("expected at most {secs} s, got {} s", count as f64 / RATE_HZ),
+        ));
+    }
     if !chroma.active().contains(&true) {
         return Err(Error::Silent { what: what.to_owned() });
     }
@@ -196,7 +206,8 @@ impl Path {
     /// gap elsewhere. Before a cell are its diagonal neighbour and the two cells a knight's move back.
     fn longest(recurs: ArrayView2<'_, bool>) -> Self {
         let (rows, columns) = recurs.dim();
-        let mut cells = Array2::from_elem((rows, columns), Self::NONE);
+        // Of the rows that are still needed.
+        let mut cells = Array2::from_elem((3, columns), Self::NONE);
         let mut best = Self::NONE;
         for i in 0..rows {
             for j in 0..columns {
@@ -209,7 +220,7 @@ impl Path {
                 };
                 let fresh = Self { score: f64::from(recurs[[i, j]]), start: (i, j), end: (i, j) };
                 let path = before.fold(fresh, |path, (row, column)| {
-                    let cell: Self = cells[[row, column]];
+                    let cell: Self = cells[[row % 3, column]];
                     let score = cell.score - cost([row, column]);
                     if cell.score > 0.0 && score > path.score {
                         Self { score, end: (i, j), ..cell }
@@ -217,7 +228,7 @@ impl Path {
                         path
                     }
                 });
-                cells[[i, j]] = path;
+                cells[[i % 3, j]] = path;
                 if path.score > best.score {
                     best = path;
                 }

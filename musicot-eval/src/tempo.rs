@@ -90,10 +90,8 @@ impl TempoCurve {
     pub fn tempo(&self) -> Option<Tempo> {
         let weighted: Vec<f64> =
             self.bpm.iter().zip(&self.salience).map(|(bpm, s)| s * prior(*bpm)).collect();
-        let best = (0..weighted.len()).max_by(|a, b| weighted[*a].total_cmp(&weighted[*b]))?;
-        if weighted[best] <= 0.0 {
-            return None;
-        }
+        let rising = (0..weighted.len()).filter(|step| weighted[*step].is_finite() && weighted[*step] > 0.0);
+        let best = rising.max_by(|a, b| weighted[*a].total_cmp(&weighted[*b]))?;
         let offset = match (best.checked_sub(1).and_then(|i| weighted.get(i)), weighted.get(best + 1)) {
             (Some(before), Some(after)) => vertex(*before, weighted[best], *after),
             _ => 0.0,
