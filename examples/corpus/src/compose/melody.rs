@@ -2,6 +2,8 @@
 
 mod line;
 mod rhythm;
+mod theme;
+mod vary;
 
 use super::chordal::ring_until;
 use super::form::PlannedSection;
@@ -13,52 +15,10 @@ use crate::style::{Idiom, Style};
 use crate::theory::{Chord, Key, Mode, scale_over};
 use line::{Aim, Slot, Window};
 use rhythm::{Beat, Pace};
+use theme::{Theme, Unit};
 
 /// Bars of a unit: a phrase is a head and a tail.
 const UNIT: u32 = 2;
-
-/// A bar's rhythm and the steps of its line.
-#[derive(Clone, Debug)]
-struct Figure {
-    rhythm: Vec<Beat>,
-    /// Semitones from note to note, as a wish.
-    motions: Vec<f64>,
-}
-
-/// The tune of one kind of section.
-#[derive(Clone, Debug)]
-struct Theme {
-    label: Label,
-    figures: [Figure; 2],
-    /// Which figure each bar of a phrase has.
-    order: [usize; 4],
-    /// Height at the beginning of each bar of a phrase and at its end, from 0 (low) to 1.
-    contour: [f64; 5],
-    /// Whether a few notes lead from one phrase into the next.
-    pickup: bool,
-    units: Vec<Unit>,
-}
-
-/// Two bars that were written before: they come back where the same chords do.
-#[derive(Clone, Debug)]
-struct Unit {
-    is_tail: bool,
-    aim: Aim,
-    /// The chords, relative to the key.
-    chords: Vec<(u32, Chord)>,
-    key: Key,
-    /// Relative to the unit's first tick.
-    notes: Vec<Note>,
-}
-
-const ORDERS: [[usize; 4]; 5] = [[0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 1], [0, 1, 1, 0], [0, 1, 0, 0]];
-const CONTOURS: [[f64; 5]; 5] = [
-    [0.3, 0.5, 0.7, 0.9, 0.3],
-    [0.9, 0.7, 0.5, 0.4, 0.2],
-    [0.2, 0.6, 0.3, 0.8, 0.4],
-    [0.3, 0.4, 0.6, 0.8, 0.7],
-    [0.6, 0.8, 0.5, 0.6, 0.3],
-];
 
 /// Where a note of a tune stands.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +47,7 @@ pub(crate) fn tune(plan: &Plan, player: usize, rng: &mut Rng) -> Vec<Note> {
             continue;
         }
         let index = themes.iter().position(|theme| theme.label == section.label).unwrap_or_else(|| {
-            themes.push(Theme::draw(plan, section, density, rng));
+            themes.push(Theme::draw(section.label, pace(plan, section, density), rng));
             themes.len() - 1
         });
         let window = window(who.program, section);
@@ -114,38 +74,6 @@ fn pace(plan: &Plan, section: &PlannedSection, density: f64) -> Pace {
     }
 }
 
-impl Theme {
-    fn draw(plan: &Plan, section: &PlannedSection, density: f64, rng: &mut Rng) -> Self {
-        let pace = pace(plan, section, density);
-        let calmer = Pace { density: pace.density * 0.85, ..pace };
-        Self {
-            label: section.label,
-            figures: [Figure::draw(pace, rng), Figure::draw(calmer, rng)],
-            order: rng.pick(&ORDERS).copied().unwrap_or(ORDERS[0]),
-            contour: rng.pick(&CONTOURS).copied().unwrap_or(CONTOURS[0]),
-            pickup: rng.chance(0.4),
-            units: Vec::new(),
-        }
-    }
-}
-
-impl Figure {
-    fn draw(pace: Pace, rng: &mut Rng) -> Self {
-        let rhythm = pace.bar(rng);
-        let mut direction = if rng.chance(0.5) { 1.0 } else { -1.0 };
-        let motions = (0..rhythm.len())
-            .map(|_| {
-                // A line keeps its direction for a while.
-                if rng.chance(0.35) {
-                    direction = -direction;
-                }
-                direction * [0.0, 2.0, 4.0, 7.0][rng.weighted(&[0.1, 0.6, 0.2, 0.1])]
-            })
-            .collect();
-        Self { rhythm, motions }
-    }
-}
-
 /// The keys a tune moves in: choruses lie higher, and have the piece's highest note.
 fn window(program: &Program, section: &PlannedSection) -> Window {
     let lift = if section.label == Label::Chorus { 3 } else { 0 };
@@ -167,8 +95,15 @@ impl Singer<'_> {
         let mut bar = self.section.first_bar;
         while bar < self.section.end_bar() {
             let end = (bar + UNIT).min(self.section.end_bar());
-            let unit = self.unit(theme, bar, end, rng);
+            let mut unit = self.unit(theme, bar, end, rng);
             let start = bar * self.plan.bar_ticks();
+            // What comes back is varied: the second verse moves more.
+            if self.section.turn > 0 && self.section.label == Label::Verse {
+                unit.notes = vary::with_passing_notes(&unit.notes, |tick| {
+                    let span = self.plan.harmony.at(start + tick);
+                    melody_tones(self.plan.style, span.key, &span.chord)
+                });
+            }
             let up = i16::from(self.section.key.tonic) - i16::from(unit.key.tonic);
             // The nearer way: a raised chorus is a little higher, not most of an octave lower.
             let up = if up < -6 {
