@@ -51,15 +51,16 @@ def movements(score):
         yield [bars[first:end] for bars in measures]
 
 
-def flat_notes(bars, origin):
+def flat_notes(bars):
     """(start, length, key) in ticks of all notes in some measures of a part, ties joined."""
     notes, held = [], {}
+    origin = bars[0].offset
     for bar in bars:
         offset = bar.offset - origin
         for item in bar.flatten().notes:
             if item.duration.isGrace or not hasattr(item, "pitches"):
                 continue
-            start = round((offset + float(item.offset)) * TICKS_PER_BEAT)
+            start = max(0, round((offset + float(item.offset)) * TICKS_PER_BEAT))
             length = round(float(item.quarterLength) * TICKS_PER_BEAT)
             members = item.notes if item.isChord else [item]
             for note in members:
@@ -75,8 +76,9 @@ def flat_notes(bars, origin):
     return sorted(map(tuple, notes))
 
 
-def metres(bars, origin):
+def metres(bars):
     """(tick, numerator, denominator) at every change; the first is that in force at the first bar."""
+    origin = bars[0].offset
     first = bars[0].getContextByClass("TimeSignature")
     found = [(0, first.numerator, first.denominator)] if first else [(0, 4, 4)]
     for bar in bars:
@@ -97,7 +99,7 @@ def tempo(bars):
 
 
 def variable(number):
-    """A number as MIDI's variable-length bytes."""
+    """A number of at least 0 as MIDI's variable-length bytes."""
     out = [number & 0x7F]
     while number := number >> 7:
         out.append(0x80 | number & 0x7F)
@@ -105,7 +107,7 @@ def variable(number):
 
 
 def track(events):
-    """A track chunk of (tick, bytes), in order."""
+    """A track chunk of (tick, bytes)."""
     data, now = b"", 0
     for tick, message in sorted(events, key=lambda event: event[0]):
         data += variable(tick - now) + message
@@ -116,14 +118,13 @@ def track(events):
 
 def midi(movement):
     """A format 1 file of a movement, or None when a part of it is empty or there are too many."""
-    origin = movement[0][0].offset
-    voices = [flat_notes(bars, origin) for bars in movement]
+    voices = [flat_notes(bars) for bars in movement if bars]
     voices = [voice for voice in voices if len(voice) > 8]
     if not 1 <= len(voices) <= MOST_PARTS:
         return None
     micros = round(60e6 / tempo(movement[0]))
     head = [(0, b"\xff\x51\x03" + micros.to_bytes(3, "big"))]
-    for tick, upper, lower in metres(movement[0], origin):
+    for tick, upper, lower in metres(movement[0]):
         head.append((tick, bytes([0xFF, 0x58, 4, upper, lower.bit_length() - 1, 24, 8])))
     chunks = [track(head)]
     for channel, voice in enumerate(voices):
