@@ -90,8 +90,7 @@ pub fn benjamini_hochberg(p: &[f64]) -> Result<Vec<f64>> {
 /// Each pair of `curves` and `quantities` belongs to one piece and is centred on its own means, so that only the course within
 /// pieces counts; found is Pearson's correlation over all of them, -1..=1. For chance each quantity is shifted
 /// circularly by a random lag of its own (10 000 rounds), which keeps the autocorrelation that makes smooth curves seem
-/// to agree (Theiler et al., "Testing for nonlinearity in time series", 1992; Harrison, "A brief introduction to the
-/// analysis of time-series data from biologging studies", 2021). `None` where one of the two never varies within a piece.
+/// to agree (time-shifted surrogates: Lancaster et al., "Surrogate data for hypothesis testing of physical systems", 2018). `None` where one of the two never varies within a piece.
 ///
 /// The number of distinct arrangements is the product of the lengths: a single piece of three windows cannot reach a p below 1/3.
 ///

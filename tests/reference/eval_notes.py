@@ -7,6 +7,9 @@ Usage (librosa, mir_eval, mido, scipy, scikit-learn; and, without the dependenci
     python tests/reference/eval_notes.py corpus FOLDER [PIECES]
         transcribes the pieces of a folder of the corpus generator and prints how well that agrees with their scores: the ceiling of
         every figure that is measured with it
+    python tests/reference/eval_notes.py stability FOLDER [PIECES]
+        transcribes the first 20 s of pieces, and the same with white noise 30 dB below, at 16 kHz, and at half the level, and prints how
+        well these agree with the first: what a copy that keeps all notes can be expected to score
 
 Percussion (channel 10) has no pitch and is not in the scores. Transcription is deterministic.
 """
@@ -17,13 +20,16 @@ import json
 import logging
 import os
 import sys
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 logging.disable(logging.WARNING)
 
+import librosa
 import mido
 import mir_eval
 import numpy
+import soundfile
 
 
 class Transcriber:
@@ -82,5 +88,24 @@ def corpus(folder, pieces="20"):
     print("mean precision, recall, F1 of %d pieces: %s" % (len(rows), " ".join("%.3f" % v for v in numpy.mean(rows, axis=0))))
 
 
+def stability(folder, pieces="10"):
+    transcriber, rows = Transcriber(), []
+    names = sorted(os.listdir(os.path.join(folder, "audio")))
+    for name in names[:: max(1, len(names) // int(pieces))][: int(pieces)]:
+        samples, rate = librosa.load(os.path.join(folder, "audio", name), sr=None, duration=20.0)
+        noise = numpy.random.default_rng(0).normal(0, 10 ** (-30 / 20) * (samples ** 2).mean() ** 0.5, len(samples))
+        variants = [(samples, rate), (samples + noise, rate), (librosa.resample(samples, orig_sr=rate, target_sr=16000), 16000),
+                    (samples / 2, rate)]
+        found = []
+        with tempfile.TemporaryDirectory() as scratch:
+            for variant, variant_rate in variants:
+                path = os.path.join(scratch, "variant.wav")
+                soundfile.write(path, variant, variant_rate, subtype="PCM_16")
+                found.append(transcriber.notes(path))
+        rows.append([f1(found[0], notes)[2] for notes in found[1:]])
+        print(name, len(found[0]), " ".join("%.3f" % value for value in rows[-1]), flush=True)
+    print("mean F1 with noise, at 16 kHz, at half the level: " + " ".join("%.3f" % v for v in numpy.mean(rows, axis=0)))
+
+
 if __name__ == "__main__":
-    {"transcribe": transcribe, "corpus": corpus}[sys.argv[1]](*sys.argv[2:])
+    {"transcribe": transcribe, "corpus": corpus, "stability": stability}[sys.argv[1]](*sys.argv[2:])
