@@ -19,7 +19,7 @@ const LONGEST_SECS: f64 = 60.0;
 /// How often another excerpt is drawn when one does not fit.
 const TRIES: usize = 30;
 /// By how much the best key must be ahead of the second, so that its tag is true.
-const CLEAR_KEY: f64 = 0.06;
+pub(super) const CLEAR_KEY: f64 = 0.06;
 /// A section has another key than the piece only where that is as clear as this.
 const CLEAR_SECTION: f64 = 0.15;
 

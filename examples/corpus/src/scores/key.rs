@@ -60,4 +60,18 @@ mod tests {
             assert!(lead > 0.0);
         }
     }
+
+    #[test]
+    fn clear_keys_of_composed_pieces_are_mostly_right() {
+        let (mut right, mut clear) = (0, 0);
+        for piece in (0..400).map(|index| crate::compose(5, index, crate::Split::Train)) {
+            let pitched = piece.parts.iter().filter(|part| part.family != crate::Family::Drums);
+            let (found, lead) = estimate(pitched.flat_map(|part| &part.notes));
+            if piece.style == "classical" && lead >= super::super::arrange::CLEAR_KEY {
+                right += usize::from(found == piece.key);
+                clear += 1;
+            }
+        }
+        assert!(clear >= 10 && right * 10 >= clear * 8, "{right} of {clear}");
+    }
 }
