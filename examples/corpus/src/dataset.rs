@@ -17,6 +17,9 @@ use crate::render::Renderer;
 use crate::scores::{Scores, make};
 use crate::wav;
 
+/// The package's version, and a number that goes up whenever a seed gives other pieces than before.
+const GENERATOR: &str = concat!("musicot-corpus ", env!("CARGO_PKG_VERSION"), ", music 2");
+
 /// How much to make.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
@@ -159,7 +162,7 @@ fn prepare(corpus: &Corpus, scores: Option<&Scores>) -> Result<()> {
         }
     }
     let wanted = Settings {
-        generator: concat!("musicot-corpus ", env!("CARGO_PKG_VERSION")).to_owned(),
+        generator: GENERATOR.to_owned(),
         seed: corpus.seed,
         split: corpus.split,
         soundfont: corpus
