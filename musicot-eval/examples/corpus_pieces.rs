@@ -26,7 +26,8 @@ fn main() -> Result<()> {
         Some((_, values)) => values.push(value),
         None => columns.push((name, vec![value])),
     };
-    for piece in pieces(folder)? {
+    let pieces = pieces(folder)?;
+    for (index, piece) in pieces.iter().enumerate() {
         let audio = wav(&folder.join(&piece.audio))?;
         let tempo = TempoCurve::of(&audio)?.tempo();
         let hit = |octaves| match tempo {
@@ -55,6 +56,11 @@ fn main() -> Result<()> {
             add("same label less other", fit.labels.found);
             add("its chance, labels", fit.labels.chance);
             add("labels: p <= 0.05", f64::from(fit.labels.p <= 0.05));
+            let other = pieces[(index + 1) % pieces.len()].plan_over(audio.duration_secs());
+            if let Ok(other) = similarity.fit(&other) {
+                add("same label less other, by another's plan", other.labels.found);
+                add("labels: p <= 0.05, by another's plan", f64::from(other.labels.p <= 0.05));
+            }
             if let Some(repeats) = fit.repeats {
                 add("repeats less other", repeats.found);
                 add("its chance, repeats", repeats.chance);

@@ -40,10 +40,20 @@ pub struct Stem {
 
 impl Piece {
     pub fn plan(&self) -> Vec<Section> {
+        self.scaled_plan(1.0)
+    }
+
+    /// The plan, stretched over another duration.
+    pub fn plan_over(&self, secs: f64) -> Vec<Section> {
+        let end = self.sections.last().map_or(secs, |part| part.end_secs);
+        self.scaled_plan(secs / end)
+    }
+
+    fn scaled_plan(&self, scale: f64) -> Vec<Section> {
         let section = |part: &Part| Section {
             label: part.label.clone(),
-            start_secs: part.start_secs,
-            end_secs: part.end_secs,
+            start_secs: scale * part.start_secs,
+            end_secs: scale * part.end_secs,
         };
         self.sections.iter().map(section).collect()
     }

@@ -23,6 +23,10 @@ pub struct Section {
 /// Each figure is a difference of mean similarities, above 0 where the plan is followed. Chance is its mean over all circular
 /// shifts of the plan along the recording (at which sections still are stretches of the same lengths), and p the share of shifts, the
 /// true one included, that fit as well: at least one in the number of stretches.
+///
+/// The beginning and the end of music are unlike its middle, which a shifted plan does not know: on 100 rendered pieces, the plan of
+/// another piece, stretched to fit, had p <= 0.05 in 0.14 of the cases (its own in 0.71). To show that a plan of its own was
+/// followed, compare with the plans of others, by [`crate::significance::matched_pairs`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SectionFit {
     /// Pairs of stretches of sections of one label, less pairs of other labels.
