@@ -3,22 +3,32 @@
 
 mod analysis;
 pub mod baseline;
+pub mod calibration;
 mod check;
 pub mod chroma;
 pub mod clip;
+pub mod copies;
 pub mod embeddings;
 mod error;
 pub mod flux;
 pub mod frechet;
+pub mod key;
+pub mod listening;
 mod log_mel;
 pub mod loudness;
+pub mod notes;
 pub mod onsets;
 pub mod plan;
+pub mod probe;
 #[cfg(test)]
 mod signals;
+pub mod significance;
 pub mod spectral;
 pub mod statistics;
+pub mod structure;
 mod table;
+pub mod tempo;
+pub mod timbre;
 pub mod tokens;
 mod vectors;
 

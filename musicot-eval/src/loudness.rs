@@ -130,6 +130,34 @@ pub fn rms_db(audio: &AudioBuffer) -> Result<f64> {
     Ok((10.0 * (squares / audio.samples().len() as f64).log10()).max(SILENT_DB))
 }
 
+/// [`rms_db`] of each window of a recording, one after the other (10 s are the windows of a plan); what remains at the end is a window of its
+/// own where it is at least half as long, and left out otherwise. This is the quantity that an instrument's curve in a plan is held
+/// against, from its stem.
+///
+/// # Errors
+/// [`crate::Error::TooFew`] for no samples, or less than half a window; [`crate::Error::NotFinite`]; [`crate::Error::Range`] for a rate
+/// below 8 kHz, or a window of less than a sample.
+pub fn level_curve_db(audio: &AudioBuffer, window_secs: f64) -> Result<Vec<f64>> {
+    check::check_audio("audio", audio)?;
+    let window = (window_secs * f64::from(audio.sample_rate_hz())).round();
+    if !(window.is_finite() && window >= 1.0) {
+        return Err(crate::Error::range(
+            "window",
+            format!("expected seconds of at least a sample, got {window_secs}"),
+        ));
+    }
+    let window = window as usize;
+    check::at_least("samples", audio.frames(), window.div_ceil(2))?;
+    let level = |start: usize| {
+        let end = start.saturating_add(window).min(audio.frames());
+        let samples = audio.samples().slice(ndarray::s![.., start..end]);
+        let squares: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        (10.0 * (squares / samples.len() as f64).log10()).max(SILENT_DB)
+    };
+    let starts = (0..audio.frames()).step_by(window);
+    Ok(starts.filter(|start| audio.frames() - start >= window.div_ceil(2)).map(level).collect())
+}
+
 const SILENCE_FRAME_SECS: f64 = 0.05;
 const SILENCE_DB: f64 = -60.0;
 
@@ -231,6 +259,22 @@ mod tests {
         // The two clipped samples are loud enough to sound in their frame.
         assert!((silence_share(&half).unwrap() - 9.0 / 20.0).abs() < 1e-12);
         assert!((clipping_share(&half).unwrap() - 2.0 / 48_000.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn levels_follow_the_windows() {
+        let loud = sine(1000.0, 1.0, 1.0, 16_000);
+        let quiet: Vec<f32> = loud.iter().map(|sample| sample * 0.1).collect();
+        let samples = [&loud[..], &quiet, &[0.0; 16_000], &loud[..8000]].concat();
+        let curve = |samples: Vec<f32>, secs| level_curve_db(&buffer(samples, 16_000), secs);
+        let levels = curve(samples.clone(), 1.0).unwrap();
+        for (level, expected) in levels.iter().zip([-3.01, -23.01, -120.0, -3.01]) {
+            assert!((level - expected).abs() < 0.01, "{levels:?}");
+        }
+        assert_eq!(levels.len(), 4);
+        assert_eq!(curve(samples[..55_000].to_vec(), 1.0).unwrap().len(), 3);
+        assert!(curve(samples[..7000].to_vec(), 1.0).is_err());
+        assert!(curve(samples.clone(), 0.0).is_err() && curve(samples, f64::NAN).is_err());
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::embeddings::rank;
 use crate::statistics::correlation;
 use crate::vectors::{cosines, paired_cosines, unit_rows};
-use crate::{Error, Result, check};
+use crate::{Error, Result, check, vectors};
 
 /// Cosine of every phrase with every window.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,6 +141,22 @@ pub fn cosine_per_level(originals: ArrayView2<'_, f32>, decoded: ArrayView3<'_, 
     decoded.outer_iter().map(|level| crate::embeddings::clap_score(level, originals)).collect()
 }
 
+/// Mean squared error, per component, of vectors `[items, dim]` against what each number of levels decodes to `[levels, items, dim]`.
+///
+/// # Errors
+/// [`Error::TooFew`] for no rows or levels; [`Error::LengthMismatch`]; [`Error::NotFinite`].
+pub fn mse_per_level(originals: ArrayView2<'_, f32>, decoded: ArrayView3<'_, f32>) -> Result<Vec<f64>> {
+    check::at_least("decoded: levels", decoded.len_of(Axis(0)), 1)?;
+    let originals = vectors::checked("originals", originals, 1)?;
+    let error = |level: ArrayView2<'_, f32>| {
+        let level = vectors::checked("decoded", level, 1)?;
+        check::same_len("decoded: rows", level.nrows(), originals.nrows())?;
+        check::same_len("decoded: columns", level.ncols(), originals.ncols())?;
+        Ok((level - &originals).mapv(|difference| difference * difference).sum() / originals.len() as f64)
+    };
+    decoded.outer_iter().map(error).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::{Array3, array};
@@ -204,6 +220,11 @@ mod tests {
         let cosines = cosine_per_level(originals.view(), levels.view()).unwrap();
         assert!(cosines[0] < 0.8 && (cosines[1] - 1.0).abs() < 1e-12, "{cosines:?}");
         assert!(cosine_per_level(originals.view(), Array3::zeros((0, 3, 2)).view()).is_err());
+        // Squares of 0.1, 0.1, 0.9 and 0.8 over six components.
+        let errors = mse_per_level(originals.view(), levels.view()).unwrap();
+        assert!((errors[0] - 1.47 / 6.0).abs() < 1e-6 && errors[1] == 0.0, "{errors:?}");
+        assert!(mse_per_level(originals.view(), Array3::zeros((1, 2, 2)).view()).is_err());
+        assert!(mse_per_level(originals.view(), Array3::zeros((0, 3, 2)).view()).is_err());
     }
 
     proptest! {

@@ -8,15 +8,18 @@ use crate::{Error, Result, check};
 /// Resamples of the bootstrap.
 const RESAMPLES: u64 = 4000;
 
+/// Fewer resamples have no 2.5th percentile to speak of.
+const MIN_RESAMPLES: usize = 100;
+
 /// Random rearrangements of the permutation tests.
 const PERMUTATIONS: u64 = 10_000;
 
-/// A mean with its 95 % interval.
+/// A mean, or another statistic, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// The mean of the values.
+    /// The mean of the values, or the statistic of all items.
     pub mean: f64,
-    /// 2.5th percentile of the means of the resamples.
+    /// 2.5th percentile of the resamples.
     pub low: f64,
     /// 97.5th percentile.
     pub high: f64,
@@ -85,6 +88,47 @@ pub fn bootstrap_mean(values: &[f64], rng: CounterRng) -> Result<Interval> {
     };
     let means: Vec<f64> = (0..RESAMPLES).map(resample).collect();
     Ok(Interval { mean, low: quantile(&means, 0.025)?, high: quantile(&means, 0.975)? })
+}
+
+/// Any statistic of items with its 95 % percentile bootstrap interval: it is asked for the value of all items, then of so many resamples (at
+/// least 100), each a list of as many indices below `items`, drawn with replacement. Where the arms of an experiment share their
+/// prompts, a difference of two statistics of the same indices keeps the pairing.
+///
+/// The interval is as biased as the statistic is on repeated items: a Fréchet distance of a resample is greater than that of all items, so
+/// take intervals of differences of distances rather than of distances.
+///
+/// ```
+/// # fn main() -> musicot_eval::Result<()> {
+/// use musicot_eval::{core::CounterRng, statistics::{bootstrap, quantile}};
+/// let secs = [0.4, 0.5, 0.7, 0.6, 0.5, 9.0];
+/// let pick = |items: &[usize]| items.iter().map(|item| secs[*item]).collect::<Vec<f64>>();
+/// let median = bootstrap(secs.len(), 1000, CounterRng::new(0), |items| quantile(&pick(items), 0.5))?;
+/// assert!((median.mean - 0.55).abs() < 1e-12 && median.low >= 0.4);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::TooFew`] for no items, or fewer than 100 resamples; [`Error::NotFinite`] for a value; the statistic's own.
+pub fn bootstrap(
+    items: usize,
+    resamples: usize,
+    rng: CounterRng,
+    mut statistic: impl FnMut(&[usize]) -> Result<f64>,
+) -> Result<Interval> {
+    check::at_least("items", items, 1)?;
+    check::at_least("resamples", resamples, MIN_RESAMPLES)?;
+    let all: Vec<usize> = (0..items).collect();
+    let value = statistic(&all)?;
+    check::finite("statistic", [value])?;
+    let rng = rng.stage("bootstrap");
+    let mut values = Vec::new();
+    for round in 0..resamples {
+        let mut draws = rng.at(round as u64);
+        let drawn: Vec<usize> = (0..items).map(|_| draws.below(items)).collect();
+        values.push(statistic(&drawn)?);
+    }
+    Ok(Interval { mean: value, low: quantile(&values, 0.025)?, high: quantile(&values, 0.975)? })
 }
 
 /// The mean of `a - b`, item by item, with its 95 % bootstrap interval.
@@ -201,6 +245,19 @@ mod tests {
         // 2 x 1.96 / sqrt(400), within the errors of the sample's deviation (3.5 %) and of the percentiles (about 2 %).
         assert!((interval.high - interval.low - 0.196).abs() < 0.03, "{interval:?}");
         assert_eq!(interval, bootstrap_mean(&normal(1, 400, 0.0), CounterRng::new(2)).unwrap());
+    }
+
+    #[test]
+    fn a_mean_is_a_statistic_like_any_other() {
+        let values = normal(6, 30, 2.0);
+        let rng = CounterRng::new(1);
+        let of = |items: &[usize]| mean(&items.iter().map(|item| values[*item]).collect::<Vec<_>>());
+        let (a, b) = (bootstrap(30, 4000, rng, of).unwrap(), bootstrap_mean(&values, rng).unwrap());
+        // The same draws, summed in the same order.
+        assert_eq!(a, b);
+        assert!(bootstrap(0, 4000, rng, of).is_err() && bootstrap(30, 99, rng, of).is_err());
+        assert!(matches!(bootstrap(30, 100, rng, |_| Ok(f64::NAN)), Err(Error::NotFinite { .. })));
+        assert!(bootstrap(30, 100, rng, |_| mean(&[])).is_err());
     }
 
     #[test]

@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::compose::compose;
 use crate::error::{Error, Result};
 use crate::family::Split;
 use crate::manifest::{PieceRecord, audio_path, midi_path, stem_path};
 use crate::midi::to_midi;
 use crate::piece::Piece;
 use crate::render::Renderer;
+use crate::scores::{Scores, make};
 use crate::wav;
+
+/// The package's version, and a number that goes up whenever a seed gives other pieces than before.
+const GENERATOR: &str = concat!("musicot-corpus ", env!("CARGO_PKG_VERSION"), ", music 2");
 
 /// How much to make.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,12 +36,14 @@ pub struct Corpus {
     pub out: PathBuf,
     /// How much to make.
     pub amount: Amount,
-    /// The seed; piece `i` depends only on it, the split and `i`.
+    /// The seed; piece `i` depends only on it, the split and `i` (and on the scores, if any).
     pub seed: u64,
     /// Which half of a corpus this is.
     pub split: Split,
     /// A General MIDI soundfont (SoundFont 2).
     pub soundfont: PathBuf,
+    /// A folder of public-domain scores; some pieces are then arranged from them.
+    pub scores: Option<PathBuf>,
     /// Whether each part is written alone too.
     pub stems: bool,
     /// Threads; `None`: one per core.
@@ -67,6 +72,9 @@ struct Settings {
     seed: u64,
     split: Split,
     soundfont: String,
+    /// Fingerprint of the scores, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scores: Option<String>,
 }
 
 /// Called after every piece: pieces done, pieces in all.
@@ -79,8 +87,10 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 pub fn write_corpus(corpus: &Corpus, progress: Progress<'_>) -> Result<Report> {
     let started = Instant::now();
     let renderer = Renderer::open(&corpus.soundfont)?;
-    prepare(corpus)?;
-    let count = pieces(corpus)?;
+    let scores = corpus.scores.as_deref().map(Scores::open).transpose()?;
+    let scores = scores.as_ref();
+    prepare(corpus, scores)?;
+    let count = pieces(corpus, scores)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(corpus.jobs.unwrap_or(0))
         .build()
@@ -92,7 +102,7 @@ pub fn write_corpus(corpus: &Corpus, progress: Progress<'_>) -> Result<Report> {
         (0..count)
             .into_par_iter()
             .map(|index| {
-                let piece = compose(corpus.seed, index, corpus.split);
+                let piece = make(corpus.seed, index, corpus.split, scores);
                 if !is_finished(corpus, &piece) {
                     write_piece(corpus, &renderer, &piece)?;
                     rendered.fetch_add(1, Ordering::Relaxed);
@@ -115,7 +125,7 @@ pub fn write_corpus(corpus: &Corpus, progress: Progress<'_>) -> Result<Report> {
 }
 
 /// The number of pieces; hours are filled by composing, which takes a moment only.
-fn pieces(corpus: &Corpus) -> Result<u64> {
+fn pieces(corpus: &Corpus, scores: Option<&Scores>) -> Result<u64> {
     /// More than any corpus of this kind needs, and within six digits.
     const MOST: u64 = 1_000_000;
     const MOST_HOURS: f64 = 8_000.0;
@@ -125,7 +135,7 @@ fn pieces(corpus: &Corpus) -> Result<u64> {
             let mut left = hours * 3600.0;
             let mut count = 0;
             while left > 0.0 {
-                left -= compose(corpus.seed, count, corpus.split).duration_secs();
+                left -= make(corpus.seed, count, corpus.split, scores).duration_secs();
                 count += 1;
             }
             count
@@ -144,7 +154,7 @@ fn pieces(corpus: &Corpus) -> Result<u64> {
 }
 
 /// Makes the folders and checks that they hold no other corpus.
-fn prepare(corpus: &Corpus) -> Result<()> {
+fn prepare(corpus: &Corpus, scores: Option<&Scores>) -> Result<()> {
     for folder in ["audio", "midi", "stems"] {
         if folder != "stems" || corpus.stems {
             let path = corpus.out.join(folder);
@@ -152,13 +162,14 @@ fn prepare(corpus: &Corpus) -> Result<()> {
         }
     }
     let wanted = Settings {
-        generator: concat!("musicot-corpus ", env!("CARGO_PKG_VERSION")).to_owned(),
+        generator: GENERATOR.to_owned(),
         seed: corpus.seed,
         split: corpus.split,
         soundfont: corpus
             .soundfont
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        scores: scores.map(|scores| scores.fingerprint().to_owned()),
     };
     let path = corpus.out.join("corpus.json");
     if path.exists() {
@@ -178,12 +189,17 @@ fn prepare(corpus: &Corpus) -> Result<()> {
     write_whole(&path, text.as_bytes())
 }
 
+fn told(settings: &Settings) -> String {
+    settings.scores.clone().unwrap_or_else(|| "none".to_owned())
+}
+
 fn check_same(path: &Path, found: &Settings, wanted: &Settings) -> Result<()> {
     let fields = [
         ("generator", found.generator.clone(), wanted.generator.clone()),
         ("seed", found.seed.to_string(), wanted.seed.to_string()),
         ("split", found.split.name().to_owned(), wanted.split.name().to_owned()),
         ("soundfont", found.soundfont.clone(), wanted.soundfont.clone()),
+        ("scores", told(found), told(wanted)),
     ];
     match fields.into_iter().find(|(_, found, wanted)| found != wanted) {
         Some((field, found, wanted)) => {

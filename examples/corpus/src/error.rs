@@ -43,6 +43,14 @@ pub enum Error {
         /// `melodic` or `drum kit`.
         kind: &'static str,
     },
+    /// A score cannot be used.
+    #[error("score {path}: {what}")]
+    Score {
+        /// The MIDI file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The output folder holds another corpus.
     #[error("{path} was made with {field} = {found}, this run asks for {wanted}: choose another --out")]
     OtherRun {

@@ -19,6 +19,8 @@ Usage: musicot-corpus --out DIR (--hours H | --pieces N) [options]
   --split SPLIT     train, or heldout (other captions; some programs no training piece has) [train]
   --soundfont FILE  a SoundFont 2 file with the General MIDI programs
                     [/usr/share/sounds/sf2/FluidR3_GM.sf2]
+  --scores DIR      arrange a fifth of the pieces from the public-domain scores in DIR
+                    (MIDI files with their provenance, see scores/export.py)
   --stems           write every part alone too
   --jobs N          threads [one per core]
   -h, --help        this text
@@ -99,6 +101,7 @@ fn arguments() -> Result<Option<Corpus>> {
         seed: 0,
         split: Split::Train,
         soundfont: PathBuf::from("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
+        scores: None,
         stems: false,
         jobs: None,
     };
@@ -110,7 +113,7 @@ fn arguments() -> Result<Option<Corpus>> {
                 corpus.stems = true;
                 continue;
             }
-            Long("out" | "hours" | "pieces" | "seed" | "split" | "soundfont" | "jobs") => {}
+            Long("out" | "hours" | "pieces" | "seed" | "split" | "soundfont" | "scores" | "jobs") => {}
             other => return Err(refused(other.unexpected())),
         }
         let name = match argument {
@@ -121,6 +124,7 @@ fn arguments() -> Result<Option<Corpus>> {
         match name.as_str() {
             "out" => out = Some(value.into()),
             "soundfont" => corpus.soundfont = value.into(),
+            "scores" => corpus.scores = Some(value.into()),
             "hours" => amount = Some(Amount::Hours(value.parse().map_err(refused)?)),
             "pieces" => amount = Some(Amount::Pieces(value.parse().map_err(refused)?)),
             "seed" => corpus.seed = value.parse().map_err(refused)?,

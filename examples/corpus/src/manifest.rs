@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::family::Split;
 use crate::piece::Piece;
+use crate::scores::Provenance;
 
 /// A line of the manifest. Paths are relative to the manifest, with `/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,16 +33,22 @@ pub struct PieceRecord {
     pub stems: Vec<Stem>,
     /// Which half of the corpus it belongs to.
     pub split: Split,
+    /// The score it was arranged from; absent for composed pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Provenance>,
 }
 
 /// Facts of a piece.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tags {
-    /// Quarter notes per minute.
+    /// Beats per minute: quarter notes, in 6/8 dotted ones.
     pub tempo_bpm: f64,
-    /// Such as `C major` or `F# minor`.
+    /// The home key, such as `C major` or `F# minor`.
     pub key: String,
+    /// Such as `3/4`; empty in manifests older than this field.
+    #[serde(default)]
+    pub metre: String,
     /// Name of the style.
     pub style: String,
     /// One word.
@@ -72,6 +79,9 @@ pub struct SectionRecord {
     pub start_secs: f64,
     /// End: the start of the next section, or the duration.
     pub end_secs: f64,
+    /// Its key; empty in manifests older than this field.
+    #[serde(default)]
+    pub key: String,
     /// Families that play in it.
     pub instruments: Vec<String>,
     /// A description.
@@ -100,8 +110,9 @@ impl PieceRecord {
             duration_secs: piece.duration_secs(),
             captions: piece.captions.clone(),
             tags: Tags {
-                tempo_bpm: f64::from(piece.tempo_bpm),
+                tempo_bpm: f64::from(piece.beats_per_minute()),
                 key: piece.key.name(),
+                metre: piece.metre.name().to_owned(),
                 style: piece.style.to_owned(),
                 mood: piece.mood.to_owned(),
                 instruments: piece.parts.iter().map(|part| part.family.name().to_owned()).collect(),
@@ -118,6 +129,7 @@ impl PieceRecord {
                 })
                 .collect(),
             split: piece.split,
+            source: piece.source.clone(),
         }
     }
 }
@@ -165,6 +177,7 @@ fn sections(piece: &Piece) -> Vec<SectionRecord> {
             label: section.label.name().to_owned(),
             start_secs: rounded(piece.secs(section.start)),
             end_secs: if index == last { piece.duration_secs() } else { rounded(piece.secs(section.end)) },
+            key: section.key.name(),
             instruments: section.families.iter().map(|family| family.name().to_owned()).collect(),
             caption: section.caption.clone(),
         })

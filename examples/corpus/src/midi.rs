@@ -42,9 +42,10 @@ pub(crate) fn channel(index: usize, family: Family) -> u8 {
 fn conductor(piece: &Piece) -> Track<'_> {
     let micros = (60_000_000.0 / f64::from(piece.tempo_bpm)).round() as u32;
     let minor = piece.key.mode == Mode::Minor;
+    let (beats, unit) = piece.metre.signature();
     let mut timed: Vec<(u32, TrackEventKind<'_>)> = vec![
         (0, meta(MetaMessage::Tempo(u24::new(micros)))),
-        (0, meta(MetaMessage::TimeSignature(piece.beats_per_bar as u8, 2, 24, 8))),
+        (0, meta(MetaMessage::TimeSignature(beats, unit, 24, 8))),
         (0, meta(MetaMessage::KeySignature(piece.key.signature(), minor))),
     ];
     let marker = |name: &'static str| meta(MetaMessage::Marker(name.as_bytes()));

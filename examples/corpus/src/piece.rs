@@ -1,7 +1,9 @@
 //! A composed piece: notes in ticks, sections, lyrics and words.
 
 use crate::family::{Family, Program, Split};
-use crate::theory::Key;
+use crate::metre::Metre;
+use crate::scores::Provenance;
+use crate::theory::{Chord, Key};
 
 /// Ticks of a quarter note; all music is written on this grid, in MIDI and in sound.
 pub const TICKS_PER_BEAT: u32 = 960;
@@ -95,6 +97,8 @@ impl Label {
 pub struct Section {
     /// Its kind.
     pub label: Label,
+    /// Its key: the piece's, but for some bridges and last choruses.
+    pub key: Key,
     /// First tick.
     pub start: u32,
     /// First tick after it.
@@ -118,6 +122,19 @@ pub struct Lyric {
     pub text: String,
 }
 
+/// A chord, when it sounds, and the key it is heard in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChordSpan {
+    /// First tick.
+    pub start: u32,
+    /// First tick after it.
+    pub end: u32,
+    /// The chord.
+    pub chord: Chord,
+    /// The key.
+    pub key: Key,
+}
+
 /// A composed piece.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {
@@ -127,28 +144,37 @@ pub struct Piece {
     pub split: Split,
     /// Name of its style (see [`crate::Style`]).
     pub style: &'static str,
-    /// Its key.
+    /// Its home key.
     pub key: Key,
-    /// Quarter notes per minute, 60 to 180.
+    /// Quarter notes per minute; see [`Piece::beats_per_minute`] for the tempo one claps.
     pub tempo_bpm: u32,
-    /// 3 or 4 quarter notes.
-    pub beats_per_bar: u32,
+    /// Its metre.
+    pub metre: Metre,
     /// One word for its mood.
     pub mood: &'static str,
     /// The parts.
     pub parts: Vec<Part>,
+    /// The chords that the parts were written over, without a gap up to the last bar line; not known of arrangements.
+    pub chords: Vec<ChordSpan>,
     /// The sections.
     pub sections: Vec<Section>,
     /// The lyrics (empty for most pieces).
     pub lyrics: Vec<Lyric>,
     /// Descriptions, at least three.
     pub captions: Vec<String>,
+    /// The score it was arranged from; `None` for composed pieces.
+    pub source: Option<Provenance>,
 }
 
 impl Piece {
     /// The six-digit name of its files.
     pub fn id(&self) -> String {
         format!("{:06}", self.index)
+    }
+
+    /// The tempo, 60 to 180: quarter notes per minute, in 6/8 dotted ones.
+    pub fn beats_per_minute(&self) -> u32 {
+        self.tempo_bpm * TICKS_PER_BEAT / self.metre.beat_ticks()
     }
 
     /// Length in ticks, the ringing out included.

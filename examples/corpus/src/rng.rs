@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Words = 2,
     /// Lyrics.
     Lyrics = 3,
+    /// Whether a piece is arranged from a score, and how.
+    Scores = 4,
 }
 
 /// A small wrapper of ChaCha8 whose draws are the same on every platform.
@@ -25,7 +27,7 @@ impl Rng {
     /// The stream of piece `index` for one purpose.
     pub(crate) fn for_piece(seed: u64, index: u64, purpose: Purpose) -> Self {
         let mut inner = ChaCha8Rng::seed_from_u64(seed);
-        inner.set_stream(index.wrapping_mul(4).wrapping_add(purpose as u64));
+        inner.set_stream(index.wrapping_mul(8).wrapping_add(purpose as u64));
         Self(inner)
     }
 

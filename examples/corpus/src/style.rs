@@ -1,37 +1,54 @@
 //! The styles: their tempi, harmony, patterns and instruments.
 //!
-//! Patterns are strings of one character per sixteenth note, one bar of 4/4 long (a bar of 3/4 uses the first
-//! twelve). All of them are our own choices, kept simple enough for a small codec to learn.
+//! Patterns are strings of one character per sixteenth note, one bar of 4/4 long; bars of 3/4 and 6/8 have
+//! patterns of their own. All of them are our own choices, kept simple enough for a small codec to learn.
 
-use crate::family::Family::{self, *};
+mod acoustic;
+mod cadence;
+mod electronic;
+mod groove;
+mod jazz;
+mod pop;
+
+use crate::family::Family;
+use crate::metre::Metre;
+use crate::theory::Mode;
+pub(crate) use cadence::{Close, Idiom};
+
+/// What the style files need.
+mod prelude {
+    pub(super) use super::BassLine::{Pattern, Walking};
+    pub(super) use super::Comp::{Arpeggio, Hits, Hold, Strum};
+    pub(super) use super::{Fill, Groove, Idiom, Style};
+    pub(super) use crate::family::Family::*;
+}
 
 /// How a chordal part plays the chords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comp {
     /// Held for as long as the chord lasts.
     Hold,
-    /// `x`: struck and held until the next stroke; `s`: struck short; `.`: nothing new.
+    /// `x`: struck and held until the next mark; `s`: struck short; `1` to `4`: one note of the chord, counted from
+    /// below; `b`: its bass note; `f`: the fifth below or above the bass; `.`: nothing new.
     Hits(&'static str),
-    /// As `Hits`, the notes rolled upward by some milliseconds.
+    /// As `Hits`, the notes of `x` rolled upward by some milliseconds, those of `u` downward and softer.
     Strum(&'static str),
     /// Chord tones up and down, one per so many sixteenths.
     Arpeggio(u32),
-    /// Low, high, middle, high in eighths.
-    Alberti,
-    /// Root on the strong beats, higher tones between them.
-    Pick,
 }
 
 /// How the bass moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BassLine {
-    /// `r` root, `t` third, `f` fifth, `o` octave, `a` approach to the next root, `-` hold, `.` rest.
+    /// `r` bass note of the chord, `t` third, `f` fifth, `6` sixth, `7` seventh, `o` octave, `a` approach to the next
+    /// chord, `n` the next chord's bass note ahead of its time, `-` hold (at the beginning: from the bar before),
+    /// `.` rest.
     Pattern(&'static str),
-    /// One note a beat: root, chord tones, an approach tone before each change.
+    /// One note a beat that steps towards the next chord.
     Walking,
 }
 
-/// One drum of a groove: its General MIDI key and its strokes (`X` accent, `x` normal, `o` soft).
+/// One drum of a groove: its General MIDI key and its strokes (`X` accent, `x` normal, `o` soft, `g` ghost).
 pub(crate) type DrumLine = (u8, &'static str);
 
 /// A drum pattern in a quiet and a full form.
@@ -43,6 +60,27 @@ pub(crate) struct Groove {
     pub(crate) full: &'static [DrumLine],
 }
 
+/// How the drums lead from one section into the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// From the snare down the toms.
+    Toms,
+    /// Snare strokes between ghost notes.
+    Snare,
+    /// A snare roll that grows and doubles its speed.
+    Roll,
+    /// Loose strokes of snare, tom and kick.
+    Jazz,
+    /// High toms and rim strokes against the beat.
+    Timbale,
+    /// Two rim strokes and an open hi-hat.
+    Rim,
+    /// Nothing.
+    None,
+}
+
+type Texts = &'static [&'static str];
+
 /// Everything that makes a style.
 #[derive(Debug)]
 pub struct Style {
@@ -53,20 +91,43 @@ pub struct Style {
     /// Slowest and fastest tempo, beats per minute.
     pub tempo_bpm: (u32, u32),
     pub(crate) minor_share: f64,
-    pub(crate) waltz_share: f64,
+    /// Shares of 4/4, 3/4 and 6/8.
+    pub(crate) metres: [f64; 3],
+    pub(crate) idiom: Idiom,
+    /// How often a section is made of phrases with cadences instead of a loop.
+    pub(crate) phrased: f64,
+    /// How often a section ends on a cadence of its own.
+    pub(crate) closed: f64,
+    /// How often a chord is led to by its own dominant.
+    pub(crate) chromatic: f64,
+    /// How often the subdominant turns minor before a major tonic.
+    pub(crate) borrowed: f64,
+    /// How often the bass takes a chord's third where it then moves by step.
+    pub(crate) inversions: f64,
+    /// How often the last cadence is plagal.
+    pub(crate) plagal: f64,
+    /// Whether a bridge may be in another key.
+    pub(crate) modulates: bool,
+    /// How often a last chorus is raised.
+    pub(crate) lift_share: f64,
     /// Where the second eighth of a beat falls: 0.5 is straight, 0.667 a full triplet swing.
     pub(crate) swing: f64,
+    /// How far its tunes lie behind the beat.
+    pub(crate) behind_secs: f64,
     pub(crate) drums_share: f64,
     pub(crate) bass_share: f64,
     /// Whether its melodies leave out the fourth and seventh (major) or second and sixth (minor).
     pub(crate) pentatonic: bool,
     /// How busy its melodies are, 0 to 1.
     pub(crate) density: f64,
-    /// Progressions in major: bars parted by `|`, chords of a bar by spaces.
-    pub(crate) major: &'static [&'static str],
-    pub(crate) minor: &'static [&'static str],
-    /// The last two chords before the end, in major and minor: the first of them leads to the tonic.
-    pub(crate) cadence: (&'static str, &'static str),
+    /// How often a melody's note comes an eighth before its beat.
+    pub(crate) syncopation: f64,
+    /// The share of a melody's note that sounds.
+    pub(crate) legato: f64,
+    /// Loops in major and minor: bars parted by `|`, chords of a bar by spaces.
+    pub(crate) loops: (Texts, Texts),
+    /// Two-bar openings of phrases.
+    pub(crate) heads: (Texts, Texts),
     pub(crate) melody: &'static [Family],
     pub(crate) chords: &'static [Family],
     pub(crate) colour: &'static [Family],
@@ -75,510 +136,138 @@ pub struct Style {
     pub(crate) comps: &'static [Comp],
     pub(crate) basses: &'static [BassLine],
     pub(crate) grooves: &'static [Groove],
+    pub(crate) fill: Fill,
+    /// How loud and driving it is by nature, 0 to 1.
+    pub(crate) loudness: f64,
     /// Moods of its own, beside those of mode and tempo.
     pub(crate) moods: &'static [&'static str],
 }
 
-use BassLine::{Pattern, Walking};
-use Comp::{Alberti, Arpeggio, Hits, Hold, Pick, Strum};
+impl Style {
+    /// Its loops in a mode.
+    pub(crate) fn loops(&self, mode: Mode) -> Texts {
+        if mode == Mode::Major { self.loops.0 } else { self.loops.1 }
+    }
 
-/// Chordal figures for bars of 3/4.
-pub(crate) const WALTZ_COMPS: &[Comp] = &[Hits("....s...s..."), Arpeggio(2), Hold, Hits("x...s...s...")];
-/// Bass lines for bars of 3/4.
-pub(crate) const WALTZ_BASSES: &[BassLine] = &[Pattern("r-------f---"), Pattern("r-----------")];
-/// The groove for bars of 3/4.
-pub(crate) const WALTZ_GROOVE: Groove = Groove {
-    light: &[(42, "x...o...o..."), (36, "x...........")],
-    full: &[(42, "x.o.x.o.x.o."), (36, "X..........."), (38, "....o...o...")],
-};
+    /// The openings of its phrases in a mode.
+    pub(crate) fn heads(&self, mode: Mode) -> Texts {
+        if mode == Mode::Major { self.heads.0 } else { self.heads.1 }
+    }
 
-const POP: Style = Style {
-    name: "pop",
-    words: &["pop", "poppy", "radio pop"],
-    tempo_bpm: (84, 132),
-    minor_share: 0.4,
-    waltz_share: 0.0,
-    swing: 0.5,
-    drums_share: 0.9,
-    bass_share: 0.9,
-    pentatonic: true,
-    density: 0.6,
-    major: &["I | V | vi | IV", "vi | IV | I | V", "I | vi | IV | V", "IV | V | iii | vi", "ii | V | I | I"],
-    minor: &["i | bVI | bIII | bVII", "i | iv | bVI | V", "bVI | bVII | i | i", "i | bVII | bVI | bVII"],
-    cadence: ("V", "V"),
-    melody: &[Piano, Guitar, Lead, Woodwind, Mallets, Strings, Choir],
-    chords: &[Piano, Guitar, Organ, Pad],
-    colour: &[Strings, Pad, Choir, Mallets, Brass],
-    programs: &[(Piano, &[0, 1, 4]), (Guitar, &[25, 27]), (Bass, &[33, 38]), (Drums, &[0, 8])],
-    comps: &[
-        Hits("x.......x......."),
-        Hits("x...x...x...x..."),
-        Strum("x...x.x..xx.x.x."),
-        Arpeggio(2),
-        Hits("x.....x...x....."),
-    ],
-    basses: &[Pattern("r-----r-r---r-a-"), Pattern("r-------r-------"), Pattern("r-r-r-r-r-r-r-r-")],
-    grooves: &[
-        Groove {
-            light: &[(42, "x...x...x...x..."), (36, "x.......x......."), (37, "....x.......x...")],
-            full: &[(42, "x.o.x.o.x.o.x.o."), (36, "X.....x.x......."), (38, "....X.......X...")],
-        },
-        Groove {
-            light: &[(42, "x.o.x.o.x.o.x.o."), (36, "x.........x.....")],
-            full: &[(42, "x.x.x.x.x.x.x.x."), (36, "X.....x...x....."), (38, "....X.......X.o.")],
-        },
-    ],
-    moods: &["catchy"],
-};
+    /// Whether it knows the twelve-bar form.
+    pub(crate) fn has_twelve_bars(&self) -> bool {
+        self.name == "blues"
+    }
 
-const ROCK: Style = Style {
-    name: "rock",
-    words: &["rock", "classic rock", "hard-hitting rock"],
-    tempo_bpm: (104, 176),
-    minor_share: 0.5,
-    waltz_share: 0.0,
-    swing: 0.5,
-    drums_share: 1.0,
-    bass_share: 1.0,
-    pentatonic: true,
-    density: 0.65,
-    major: &["I | IV | V | IV", "I | bVII | IV | I", "I | V | IV | IV", "vi | IV | I | V"],
-    minor: &["i | bVII | bVI | bVII", "i | bIII | bVII | iv", "i | i | bVI | bVII", "bVI | bVII | i | i"],
-    cadence: ("IV V", "bVI bVII"),
-    melody: &[Guitar, Organ, Lead, Brass, Strings],
-    chords: &[Guitar, Organ, Piano],
-    colour: &[Strings, Choir, Organ, Brass],
-    programs: &[(Guitar, &[29, 27]), (Organ, &[16]), (Bass, &[33]), (Drums, &[0, 8])],
-    comps: &[
-        Hits("x...x...x...x..."),
-        Hits("x.x.x.x.x.x.x.x."),
-        Strum("x...x.x.x...x.x."),
-        Hits("x.....x.x......."),
-        Hold,
-    ],
-    basses: &[Pattern("r-r-r-r-r-r-r-r-"), Pattern("r---r-r-r---r-a-"), Pattern("r-----r-r-----f-")],
-    grooves: &[
-        Groove {
-            light: &[(42, "x.x.x.x.x.x.x.x."), (36, "x.......x......."), (38, "....x.......x...")],
-            full: &[(51, "x.x.x.x.x.x.x.x."), (36, "X.....x.X.x....."), (38, "....X.......X...")],
-        },
-        Groove {
-            light: &[(42, "x...x...x...x..."), (36, "x.....x.x......."), (38, "....x.......x...")],
-            full: &[(46, "x...x...x...x..."), (36, "X...x...X.x.x..."), (38, "....X.......X...")],
-        },
-    ],
-    moods: &["powerful", "gritty"],
-};
+    /// Its chordal figures in a metre.
+    pub(crate) fn comps(&self, metre: Metre) -> &'static [Comp] {
+        match metre {
+            Metre::FourFour => self.comps,
+            Metre::ThreeFour => WALTZ_COMPS,
+            Metre::SixEight => SIX_COMPS,
+        }
+    }
 
-const JAZZ: Style = Style {
-    name: "jazz",
-    words: &["jazz", "swing jazz", "jazzy", "straight-ahead jazz"],
-    tempo_bpm: (88, 180),
-    minor_share: 0.4,
-    waltz_share: 0.15,
-    swing: 0.63,
-    drums_share: 0.75,
-    bass_share: 0.95,
-    pentatonic: false,
-    density: 0.7,
-    major: &[
-        "ii7 | V7 | Imaj7 | VI7",
-        "Imaj7 vi7 | ii7 V7 | Imaj7 vi7 | ii7 V7",
-        "Imaj7 | VI7 | ii7 | V7",
-        "ii7 V7 | Imaj7 | iii7 VI7 | ii7 V7",
-    ],
-    minor: &["iim7b5 | V7 | i7 | i7", "i7 | iv7 | iim7b5 | V7", "i7 | bVImaj7 | iim7b5 | V7"],
-    cadence: ("ii7 V7", "iim7b5 V7"),
-    melody: &[Woodwind, Brass, Piano, Guitar, Mallets],
-    chords: &[Piano, Guitar, Mallets, Organ],
-    colour: &[Brass, Mallets, Woodwind, Strings],
-    programs: &[
-        (Piano, &[0]),
-        (Guitar, &[27]),
-        (Mallets, &[11]),
-        (Woodwind, &[65, 66, 71]),
-        (Brass, &[56, 57]),
-        (Bass, &[32]),
-        (Drums, &[32]),
-        (Organ, &[16, 17]),
-    ],
-    comps: &[
-        Hits("x.....s........."),
-        Hits("......s.......s."),
-        Hits("s.....s.....s..."),
-        Hits("x.............s."),
-        Hold,
-    ],
-    basses: &[Walking, Walking, Pattern("r-------f-------")],
-    grooves: &[
-        Groove {
-            light: &[(51, "x...x.o.x...x.o."), (44, "....x.......x...")],
-            full: &[
-                (51, "x...x.x.x...x.x."),
-                (44, "....x.......x..."),
-                (36, "o.......o.....o."),
-                (38, "......o........."),
-            ],
-        },
-        Groove {
-            light: &[(51, "x...x...x...x..."), (44, "....x.......x...")],
-            full: &[
-                (51, "x...x.x.x...x.x."),
-                (44, "....x.......x..."),
-                (38, "..........o...o."),
-                (36, "x..............."),
-            ],
-        },
-    ],
-    moods: &["sophisticated", "smoky"],
-};
+    /// Its bass lines in a metre.
+    pub(crate) fn basses(&self, metre: Metre) -> &'static [BassLine] {
+        match metre {
+            Metre::FourFour => self.basses,
+            Metre::ThreeFour if self.idiom == Idiom::Jazz => &[BassLine::Walking],
+            Metre::ThreeFour => WALTZ_BASSES,
+            Metre::SixEight => SIX_BASSES,
+        }
+    }
 
-const CLASSICAL: Style = Style {
-    name: "classical",
-    words: &["classical", "classical-style", "chamber"],
-    tempo_bpm: (60, 152),
-    minor_share: 0.5,
-    waltz_share: 0.35,
-    swing: 0.5,
-    drums_share: 0.0,
-    bass_share: 0.0,
-    pentatonic: false,
-    density: 0.6,
-    major: &[
-        "I | IV | V7 | I",
-        "I | vi | ii | V7",
-        "I V | vi iii | IV I | ii V7",
-        "I | V7 | V7 | I",
-        "vi | ii | V7 | I",
-    ],
-    minor: &["i | iv | V7 | i", "i | bVI | iv | V7", "i | V7 | V7 | i", "i bVII | bIII | iv | V7"],
-    cadence: ("IV V7", "iv V7"),
-    melody: &[Strings, Woodwind, Piano, Brass, Choir, Organ],
-    chords: &[Piano, Strings, Organ, Guitar, Choir],
-    colour: &[Strings, Brass, Choir, Woodwind, Mallets],
-    programs: &[
-        (Piano, &[0, 1]),
-        (Organ, &[19]),
-        (Guitar, &[24]),
-        (Woodwind, &[68, 71, 73, 74]),
-        (Mallets, &[8]),
-    ],
-    comps: &[Alberti, Hold, Arpeggio(2), Hits("x...x...x...x..."), Hits("x.......x.......")],
-    basses: &[Pattern("r-------f-------")],
-    grooves: &[],
-    moods: &["elegant", "stately"],
-};
+    /// Its grooves in a metre.
+    pub(crate) fn grooves(&self, metre: Metre) -> &'static [Groove] {
+        match metre {
+            Metre::FourFour => self.grooves,
+            Metre::ThreeFour if self.idiom == Idiom::Jazz => JAZZ_WALTZ_GROOVES,
+            Metre::ThreeFour => WALTZ_GROOVES,
+            Metre::SixEight => SIX_GROOVES,
+        }
+    }
+}
 
-const ELECTRONIC: Style = Style {
-    name: "electronic",
-    words: &["electronic", "electronic dance", "techno", "club"],
-    tempo_bpm: (112, 150),
-    minor_share: 0.7,
-    waltz_share: 0.0,
-    swing: 0.5,
-    drums_share: 1.0,
-    bass_share: 0.9,
-    pentatonic: true,
-    density: 0.65,
-    major: &["I | V | vi | IV", "IV | V | vi | I", "vi | IV | I | V"],
-    minor: &["i | bVI | bIII | bVII", "i | i | bVI | bVII", "iv | i | bVI | bVII", "i | bVII | iv | bVI"],
-    cadence: ("IV V", "bVI bVII"),
-    melody: &[Lead, Lead, Mallets, Piano, Choir],
-    chords: &[Pad, Piano, Organ, Lead],
-    colour: &[Pad, Strings, Choir, Mallets],
-    programs: &[(Piano, &[1, 5]), (Bass, &[38]), (Drums, &[24, 25]), (Strings, &[50]), (Organ, &[17])],
-    comps: &[Hits("..s...s...s...s."), Hits("x..x..x.x..x..x."), Hold, Arpeggio(2), Hits("s..s..s.s..s..s.")],
-    basses: &[
-        Pattern("..r-..r-..r-..r-"),
-        Pattern("r-r-r-r-r-r-r-r-"),
-        Pattern("r..r..r.r..r..o."),
-        Pattern("r-------r-----o-"),
-    ],
-    grooves: &[
-        Groove {
-            light: &[(36, "x...x...x...x..."), (42, "..x...x...x...x.")],
-            full: &[(36, "X...X...X...X..."), (46, "..x...x...x...x."), (39, "....x.......x...")],
-        },
-        Groove {
-            light: &[(36, "x.....x...x....."), (42, "x.x.x.x.x.x.x.x.")],
-            full: &[(36, "X...X...X...X..."), (42, "x.x.x.x.x.x.x.x."), (38, "....X.......X...")],
-        },
-    ],
-    moods: &["energetic", "hypnotic"],
-};
+/// Twelve-bar progressions.
+pub(crate) fn twelve_bars(mode: Mode) -> Texts {
+    match mode {
+        Mode::Major => &[
+            "I7 | I7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 | V7",
+            "I7 | IV7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 IV7 | I7 V7",
+            "I7 | IV7 | I7 | I7 | IV7 | IV7 | I7 | V7>ii | ii7 | V7 | I7 V7>ii | ii7 V7",
+        ],
+        Mode::Minor => &[
+            "i7 | i7 | i7 | i7 | iv7 | iv7 | i7 | i7 | bVI7 | V7 | i7 | V7",
+            "i7 | iv7 | i7 | i7 | iv7 | iv7 | i7 | i7 | iim7b5 | V7 | i7 | iim7b5 V7",
+        ],
+    }
+}
 
-const FOLK: Style = Style {
-    name: "folk",
-    words: &["folk", "folk-style", "folky", "traditional-sounding"],
-    tempo_bpm: (72, 136),
-    minor_share: 0.35,
-    waltz_share: 0.35,
-    swing: 0.5,
-    drums_share: 0.3,
-    bass_share: 0.6,
-    pentatonic: true,
-    density: 0.6,
-    major: &["I | IV | I | V", "I | V | IV | I", "I | vi | IV | V", "I | I | IV | V"],
-    minor: &["i | bVII | i | bVII", "i | bIII | bVII | i", "i | iv | bVII | i", "i | bVII | bVI | V"],
-    cadence: ("IV V", "bVII"),
-    melody: &[Guitar, Woodwind, Strings, Mallets, Choir],
-    chords: &[Guitar, Guitar, Piano, Organ],
-    colour: &[Strings, Choir, Mallets, Woodwind],
-    programs: &[
-        (Guitar, &[24, 25]),
-        (Woodwind, &[73, 74, 71]),
-        (Strings, &[40, 42]),
-        (Bass, &[32]),
-        (Drums, &[0]),
-        (Piano, &[0]),
-    ],
-    comps: &[Pick, Strum("x...x.x...x.x.x."), Strum("x...x...x...x.x."), Arpeggio(2)],
-    basses: &[Pattern("r-------f-------"), Pattern("r-----r-f-------")],
-    grooves: &[Groove {
-        light: &[(54, "....x.......x..."), (36, "x.......x.......")],
-        full: &[(54, "..x.x.x...x.x.x."), (36, "x.......x......."), (38, "....o.......o...")],
-    }],
-    moods: &["heartfelt", "rustic"],
-};
-
-const LATIN: Style = Style {
-    name: "latin",
-    words: &["latin", "latin-style", "latin dance", "latin-flavoured"],
-    tempo_bpm: (92, 148),
-    minor_share: 0.6,
-    waltz_share: 0.0,
-    swing: 0.5,
-    drums_share: 0.9,
-    bass_share: 0.95,
-    pentatonic: false,
-    density: 0.65,
-    major: &["Imaj7 | II7 | ii7 | V7", "I | IV | V7 | IV", "Imaj7 | vi7 | ii7 | V7"],
-    minor: &["i | iv | V7 | i", "i | bVII | bVI | V7", "i7 | iv7 | bVII7 | bIIImaj7", "i | i | V7 | V7"],
-    cadence: ("V7", "V7"),
-    melody: &[Brass, Woodwind, Piano, Guitar, Mallets],
-    chords: &[Piano, Guitar, Organ, Mallets],
-    colour: &[Brass, Strings, Woodwind, Mallets],
-    programs: &[
-        (Piano, &[0, 1]),
-        (Guitar, &[24]),
-        (Brass, &[56, 57, 61]),
-        (Woodwind, &[73, 65]),
-        (Mallets, &[12, 11]),
-        (Bass, &[32, 33]),
-        (Drums, &[0, 8]),
-    ],
-    comps: &[Hits("x..x..x...x.x..."), Hits("s..s...s..s.s..."), Arpeggio(2), Strum("x..x..x..x..x.x.")],
-    basses: &[Pattern("r-----f-----f---"), Pattern("......f-----r---"), Pattern("r-----f-o---f---")],
-    grooves: &[
-        Groove {
-            light: &[(70, "x.o.x.o.x.o.x.o."), (75, "x..x..x...x.x...")],
-            full: &[
-                (70, "x.x.x.x.x.x.x.x."),
-                (75, "x..x..x...x.x..."),
-                (36, "x.....x.x.....x."),
-                (64, "......x.......xx"),
-            ],
-        },
-        Groove {
-            light: &[(42, "x.x.x.x.x.x.x.x."), (37, "x..x..x...x..x..")],
-            full: &[
-                (56, "x...x...x...x..."),
-                (37, "x..x..x...x..x.."),
-                (36, "x.....x.x.....x."),
-                (63, "....o.......o.x."),
-            ],
-        },
-    ],
-    moods: &["sultry", "festive"],
-};
-
-const AMBIENT: Style = Style {
-    name: "ambient",
-    words: &["ambient", "ambient-style", "atmospheric", "drifting ambient"],
-    tempo_bpm: (60, 86),
-    minor_share: 0.5,
-    waltz_share: 0.0,
-    swing: 0.5,
-    drums_share: 0.05,
-    bass_share: 0.3,
-    pentatonic: true,
-    density: 0.25,
-    major: &["Imaj7 | IVmaj7 | Imaj7 | IVmaj7", "I | iii | IV | vi", "Iadd9 | vi7 | IVadd9 | I"],
-    minor: &["i | bVI | i | bVI", "i7 | bIIImaj7 | bVImaj7 | i7", "i | bVII | bVI | i"],
-    cadence: ("IV", "iv"),
-    melody: &[Mallets, Piano, Choir, Woodwind, Lead, Guitar],
-    chords: &[Pad, Pad, Strings, Piano, Guitar],
-    colour: &[Pad, Choir, Strings, Mallets],
-    programs: &[
-        (Piano, &[0, 4]),
-        (Pad, &[89, 94, 95]),
-        (Strings, &[49]),
-        (Mallets, &[8, 11]),
-        (Bass, &[35, 38]),
-        (Drums, &[24]),
-    ],
-    comps: &[Hold, Hold, Arpeggio(4), Hits("x.......x.......")],
-    basses: &[Pattern("r---------------")],
-    grooves: &[Groove {
-        light: &[(42, "....o.......o...")],
-        full: &[(36, "x.........o....."), (42, "....x.......x...")],
-    }],
-    moods: &["dreamy", "floating"],
-};
-
-const FUNK: Style = Style {
-    name: "funk",
-    words: &["funk", "funky", "funk-style", "seventies funk"],
-    tempo_bpm: (88, 124),
-    minor_share: 0.6,
-    waltz_share: 0.0,
-    swing: 0.53,
-    drums_share: 1.0,
-    bass_share: 1.0,
-    pentatonic: true,
-    density: 0.6,
-    major: &["I7 | I7 | IV7 | I7", "I7 | IV7 | I7 | V7", "I7 | bVII | IV7 | I7"],
-    minor: &["i7 | IV7 | i7 | IV7", "i7 | i7 | iv7 | i7", "i7 | bVII | iv7 | V7"],
-    cadence: ("V7", "V7"),
-    melody: &[Brass, Woodwind, Guitar, Organ, Lead],
-    chords: &[Guitar, Piano, Organ],
-    colour: &[Brass, Organ, Strings],
-    programs: &[
-        (Piano, &[4, 5]),
-        (Guitar, &[27]),
-        (Organ, &[16, 17]),
-        (Brass, &[61, 56]),
-        (Woodwind, &[65, 66]),
-        (Bass, &[33]),
-        (Drums, &[0, 8]),
-    ],
-    comps: &[
-        Hits("..s...s..ss...s."),
-        Hits("s..s..s...s..s.."),
-        Hits("s...s.s...s.s..."),
-        Hits("x..s..s.x..s..s."),
-    ],
-    basses: &[Pattern("r-.r..o.r-.f..a-"), Pattern("r-..r-o...r.f-a-"), Pattern("r.r...f-..o.r.a-")],
-    grooves: &[
-        Groove {
-            light: &[(42, "x.o.x.o.x.o.x.o."), (36, "x.....x........."), (38, "....x.......x...")],
-            full: &[(42, "xoxoxoxoxoxoxoxo"), (36, "X..x..x...x....."), (38, "....X..o.o..X...")],
-        },
-        Groove {
-            light: &[(42, "x.x.x.x.x.x.x.x."), (36, "x.......x.x....."), (38, "....x.......x...")],
-            full: &[(42, "x.x.x.x.x.x.x.x."), (36, "X.x.......x..x.."), (38, "....X..o.o..X..o")],
-        },
-    ],
-    moods: &["groovy", "strutting"],
-};
-
-const BLUES: Style = Style {
-    name: "blues",
-    words: &["blues", "bluesy", "blues-style", "down-home blues"],
-    tempo_bpm: (64, 128),
-    minor_share: 0.4,
-    waltz_share: 0.0,
-    swing: 0.65,
-    drums_share: 0.8,
-    bass_share: 0.9,
-    pentatonic: true,
-    density: 0.6,
-    major: &[
-        "I7 | I7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 | V7",
-        "I7 | IV7 | I7 | V7",
-        "I7 | I7 | IV7 | I7",
-    ],
-    minor: &["i7 | i7 | i7 | i7 | iv7 | iv7 | i7 | i7 | bVI7 | V7 | i7 | V7", "i7 | iv7 | i7 | V7"],
-    cadence: ("V7 IV7", "V7"),
-    melody: &[Guitar, Woodwind, Piano, Brass, Organ],
-    chords: &[Piano, Guitar, Organ],
-    colour: &[Brass, Organ, Woodwind],
-    programs: &[
-        (Piano, &[0, 1]),
-        (Guitar, &[27, 29, 25]),
-        (Organ, &[16]),
-        (Woodwind, &[66, 65]),
-        (Bass, &[32, 33]),
-        (Drums, &[0, 8, 32]),
-    ],
-    comps: &[Hits("x.s.x.s.x.s.x.s."), Hits("x.....s.x.....s."), Hits("....s.......s..."), Hold],
-    basses: &[Walking, Pattern("r-r-t-t-f-f-t-t-"), Pattern("r---r---f---a---")],
-    grooves: &[Groove {
-        light: &[(42, "x.o.x.o.x.o.x.o."), (36, "x.......x......."), (37, "....x.......x...")],
-        full: &[(51, "x.x.x.x.x.x.x.x."), (36, "X.....x.x......."), (38, "....X.......X.o.")],
-    }],
-    moods: &["soulful", "weary"],
-};
-
-const LOFI: Style = Style {
-    name: "lofi",
-    words: &["lo-fi", "lo-fi hip hop", "chillhop", "mellow lo-fi"],
-    tempo_bpm: (64, 94),
-    minor_share: 0.5,
-    waltz_share: 0.0,
-    swing: 0.58,
-    drums_share: 0.9,
-    bass_share: 0.85,
-    pentatonic: true,
-    density: 0.45,
-    major: &["Imaj7 | vi7 | ii7 | V7", "IVmaj7 | iii7 | ii7 | Imaj7", "ii7 | V7 | Imaj7 | vi7"],
-    minor: &["i7 | iv7 | bVImaj7 | V7", "bVImaj7 | bVII | i7 | i7", "i7 | bVII | bVImaj7 | iv7"],
-    cadence: ("V7", "iv7"),
-    melody: &[Piano, Mallets, Guitar, Woodwind, Lead],
-    chords: &[Piano, Guitar, Mallets, Pad],
-    colour: &[Pad, Strings, Mallets, Choir],
-    programs: &[
-        (Piano, &[4, 5, 0]),
-        (Guitar, &[24, 27]),
-        (Mallets, &[11, 12]),
-        (Bass, &[33, 35]),
-        (Drums, &[25, 8]),
-    ],
-    comps: &[Hold, Hits("x.....s.x......."), Hits("x.......x..s...."), Arpeggio(2)],
-    basses: &[Pattern("r-----..r-.f-.a-"), Pattern("r-------..r-f---"), Pattern("r---..r-r-------")],
-    grooves: &[Groove {
-        light: &[(42, "x.o.x.o.x.o.x.o."), (36, "x.......x.......")],
-        full: &[(42, "x.o.x.o.x.o.x.o."), (36, "X......x..x....."), (38, "....x.......x...")],
-    }],
-    moods: &["relaxed", "cosy"],
-};
-
-const REGGAE: Style = Style {
-    name: "reggae",
-    words: &["reggae", "laid-back reggae", "roots reggae", "island-style reggae"],
-    tempo_bpm: (66, 98),
-    minor_share: 0.5,
-    waltz_share: 0.0,
-    swing: 0.52,
-    drums_share: 0.95,
-    bass_share: 1.0,
-    pentatonic: true,
-    density: 0.5,
-    major: &["I | IV | I | V", "I | V | vi | IV", "I | ii | I | ii"],
-    minor: &["i | iv | i | iv", "i | bVII | i | bVII", "i | iv | bVII | bIII"],
-    cadence: ("V", "iv"),
-    melody: &[Organ, Guitar, Brass, Woodwind, Mallets],
-    chords: &[Guitar, Organ, Piano],
-    colour: &[Organ, Brass, Choir, Strings],
-    programs: &[
-        (Guitar, &[27]),
-        (Organ, &[16, 17]),
-        (Brass, &[57, 61, 56]),
-        (Bass, &[33, 35]),
-        (Drums, &[0, 8]),
-    ],
-    comps: &[Hits("....s.......s..."), Hits("....s.s.....s.s."), Hits("..s...s...s...s.")],
-    basses: &[Pattern("r---..t-f---r-.."), Pattern("....r-f-r-....t-"), Pattern("r---r-t-f-......")],
-    grooves: &[Groove {
-        light: &[(42, "x.o.x.o.x.o.x.o."), (37, "........x.......")],
-        full: &[(42, "x.o.x.o.x.o.x.o."), (36, "........X......."), (37, "........X.....o.")],
-    }],
-    moods: &["laid-back", "easygoing"],
-};
+const WALTZ_COMPS: &[Comp] = &[
+    Comp::Hits("b...s...s..."),
+    Comp::Hits("1.2.3.2.3.2."),
+    Comp::Hold,
+    Comp::Hits("b...x...x..."),
+    Comp::Strum("b...x.u.x.u."),
+];
+const SIX_COMPS: &[Comp] = &[
+    Comp::Hits("1.2.3.1.2.3."),
+    Comp::Hits("1.2.3.4.3.2."),
+    Comp::Hits("b...s.f...s."),
+    Comp::Hits("x.....x....."),
+    Comp::Strum("x...u.x...u."),
+];
+const WALTZ_BASSES: &[BassLine] = &[
+    BassLine::Pattern("r-------f---"),
+    BassLine::Pattern("r-----------"),
+    BassLine::Pattern("r-------a---"),
+];
+const SIX_BASSES: &[BassLine] = &[
+    BassLine::Pattern("r-----f-----"),
+    BassLine::Pattern("r---r-f---a-"),
+    BassLine::Pattern("r-----------"),
+];
+const WALTZ_GROOVES: &[Groove] = &[
+    Groove {
+        light: &[(42, "x...o...o..."), (36, "x...........")],
+        full: &[(42, "x.o.x.o.x.o."), (36, "X..........."), (38, "....o...o...")],
+    },
+    Groove {
+        light: &[(42, "....x...x..."), (36, "x...........")],
+        full: &[(51, "x...x.o.x.o."), (36, "X.......x..."), (38, "....x...x..g")],
+    },
+];
+const JAZZ_WALTZ_GROOVES: &[Groove] = &[Groove {
+    light: &[(51, "x...x.o.x..."), (44, "....x.......")],
+    full: &[(51, "x...x.x.x.o."), (44, "....x...x..."), (36, "x.....o....."), (38, "..........g.")],
+}];
+const SIX_GROOVES: &[Groove] = &[
+    Groove {
+        light: &[(42, "x.o.o.x.o.o."), (36, "x..........."), (37, "......x.....")],
+        full: &[(42, "x.o.o.x.o.o."), (36, "X.........x."), (38, "......X.....")],
+    },
+    Groove {
+        light: &[(42, "x...o.x...o."), (36, "x...........")],
+        full: &[(51, "x.x.x.x.x.x."), (36, "X...x......."), (38, "......X....g")],
+    },
+];
 
 /// Every style.
-pub const STYLES: [&Style; 12] =
-    [&POP, &ROCK, &JAZZ, &CLASSICAL, &ELECTRONIC, &FOLK, &LATIN, &AMBIENT, &FUNK, &BLUES, &LOFI, &REGGAE];
+pub const STYLES: [&Style; 12] = [
+    &pop::POP,
+    &pop::ROCK,
+    &jazz::JAZZ,
+    &acoustic::CLASSICAL,
+    &electronic::ELECTRONIC,
+    &acoustic::FOLK,
+    &groove::LATIN,
+    &electronic::AMBIENT,
+    &groove::FUNK,
+    &groove::BLUES,
+    &jazz::LOFI,
+    &groove::REGGAE,
+];
 
 #[cfg(test)]
 mod tests {
@@ -591,31 +280,48 @@ mod tests {
 
     #[test]
     fn every_chord_symbol_parses() {
-        for style in STYLES {
-            let cadences = [style.cadence.0, style.cadence.1];
-            for progression in style.major.iter().chain(style.minor).chain(&cadences) {
+        for mode in [Mode::Major, Mode::Minor] {
+            let own = STYLES.iter().flat_map(|style| style.loops(mode).iter().chain(style.heads(mode)));
+            for progression in own.chain(twelve_bars(mode)) {
                 for symbol in symbols(progression) {
-                    assert!(Chord::parse(symbol, 0).is_some(), "{}: {symbol}", style.name);
+                    assert!(Chord::parse(symbol, 0).is_some(), "{symbol}");
                 }
             }
         }
     }
 
     #[test]
+    fn texts_have_their_bars() {
+        for mode in [Mode::Major, Mode::Minor] {
+            assert!(twelve_bars(mode).iter().all(|text| text.split('|').count() == 12));
+            for style in STYLES {
+                assert!(style.loops(mode).iter().all(|text| text.split('|').count() == 4), "{}", style.name);
+                assert!(style.heads(mode).iter().all(|text| text.split('|').count() == 2), "{}", style.name);
+            }
+        }
+    }
+
+    #[test]
     fn patterns_are_a_bar_long_and_well_spelt() {
-        for style in STYLES {
-            for comp in style.comps {
-                if let Hits(p) | Strum(p) = comp {
-                    assert!(p.len() == 16 && p.chars().all(|c| "xs.".contains(c)), "{p}");
+        let well = |text: &str, marks: &str, metre: Metre| {
+            assert!(
+                text.len() == metre.bar_steps() as usize && text.chars().all(|c| marks.contains(c)),
+                "{text}"
+            );
+        };
+        for (style, metre) in STYLES.iter().flat_map(|style| Metre::ALL.map(|metre| (style, metre))) {
+            for comp in style.comps(metre) {
+                if let Comp::Hits(p) | Comp::Strum(p) = comp {
+                    well(p, "xsubf1234.", metre);
                 }
             }
-            for bass in style.basses {
-                if let Pattern(p) = bass {
-                    assert!(p.len() == 16 && p.chars().all(|c| "rtfoa-.".contains(c)), "{p}");
+            for bass in style.basses(metre) {
+                if let BassLine::Pattern(p) = bass {
+                    well(p, "rtf67oan-.", metre);
                 }
             }
-            for (_, p) in style.grooves.iter().flat_map(|g| g.light.iter().chain(g.full)) {
-                assert!(p.len() == 16 && p.chars().all(|c| "Xxo.".contains(c)), "{p}");
+            for (_, p) in style.grooves(metre).iter().flat_map(|g| g.light.iter().chain(g.full)) {
+                well(p, "Xxog.", metre);
             }
         }
     }

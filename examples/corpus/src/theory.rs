@@ -67,21 +67,30 @@ impl Key {
     }
 }
 
-/// A chord: a root and the intervals above it.
+/// A chord: a root, the intervals above it, and the tone in the bass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chord {
     /// Pitch class of the root.
     pub root: u8,
     /// Semitones above the root, the root (0) first.
     pub intervals: Vec<u8>,
+    /// Pitch class of the lowest note: the root, or another chord tone in an inversion.
+    pub bass: u8,
 }
 
 impl Chord {
     /// Reads a Roman numeral such as `I`, `vi`, `V7`, `bVII`, `Imaj7` or `iim7b5`, relative to `tonic`.
     ///
     /// Numerals count the degrees of the MAJOR scale whatever the mode; a minor key's own degrees carry
-    /// their flat (`bIII`, `bVI`, `bVII`). Lower case means a minor third. `None` when it is not such a symbol.
+    /// their flat (`bIII`, `bVI`, `bVII`). Lower case means a minor third. `/3`, `/5` and `/7` put that chord tone
+    /// in the bass (`V7/3`); `>` names the degree a chord belongs to (`V7>ii`, the dominant of the second degree).
+    /// `None` when it is not such a symbol.
     pub fn parse(symbol: &str, tonic: u8) -> Option<Self> {
+        let (symbol, tonic) = match symbol.split_once('>') {
+            Some((symbol, degree)) => (symbol, Self::parse(degree, tonic)?.root),
+            None => (symbol, tonic),
+        };
+        let (symbol, lowest) = symbol.split_once('/').unwrap_or((symbol, "1"));
         let (shift, rest) = match symbol.as_bytes().first()? {
             b'b' => (11, &symbol[1..]),
             b'#' => (1, &symbol[1..]),
@@ -89,25 +98,31 @@ impl Chord {
         };
         let length = rest.bytes().take_while(|byte| b"IViv".contains(byte)).count();
         let (numeral, suffix) = rest.split_at(length);
-        let degree = match numeral.to_ascii_uppercase().as_str() {
-            "I" => 0,
-            "II" => 1,
-            "III" => 2,
-            "IV" => 3,
-            "V" => 4,
-            "VI" => 5,
-            "VII" => 6,
-            _ => return None,
-        };
+        let degree = degree(numeral)?;
         let minor = numeral.bytes().all(|byte| byte.is_ascii_lowercase());
         let intervals = intervals(minor, suffix)?;
-        Some(Self { root: (tonic + MAJOR_SCALE[degree] + shift) % 12, intervals })
+        let member = match lowest {
+            "1" => 0,
+            "3" => 1,
+            "5" => 2,
+            "7" => 3,
+            _ => return None,
+        };
+        let root = (tonic + MAJOR_SCALE[degree] + shift) % 12;
+        let bass = (root + intervals.get(member)?) % 12;
+        Some(Self { root, intervals, bass })
     }
 
     /// The tonic triad of a key.
     pub fn tonic(key: Key) -> Self {
         let third = if key.mode == Mode::Major { 4 } else { 3 };
-        Self { root: key.tonic % 12, intervals: vec![0, third, 7] }
+        Self { root: key.tonic % 12, intervals: vec![0, third, 7], bass: key.tonic % 12 }
+    }
+
+    /// The dominant seventh chord that leads to this one.
+    pub fn dominant(&self) -> Self {
+        let root = (self.root + 7) % 12;
+        Self { root, intervals: vec![0, 4, 7, 10], bass: root }
     }
 
     /// Pitch classes of the chord, the root first.
@@ -126,6 +141,10 @@ impl Chord {
     }
 }
 
+fn degree(numeral: &str) -> Option<usize> {
+    ["I", "II", "III", "IV", "V", "VI", "VII"].iter().position(|name| name.eq_ignore_ascii_case(numeral))
+}
+
 fn intervals(minor: bool, suffix: &str) -> Option<Vec<u8>> {
     let third = if minor { 3 } else { 4 };
     Some(match suffix {
@@ -137,6 +156,8 @@ fn intervals(minor: bool, suffix: &str) -> Option<Vec<u8>> {
         "add9" => vec![0, third, 7, 14],
         "m7b5" => vec![0, 3, 6, 10],
         "dim" => vec![0, 3, 6],
+        "dim7" => vec![0, 3, 6, 9],
+        "7sus4" => vec![0, 5, 7, 10],
         "sus4" => vec![0, 5, 7],
         "sus2" => vec![0, 2, 7],
         _ => return None,
@@ -180,7 +201,10 @@ mod tests {
         assert_eq!(chord("vi").pitch_classes(), [9, 0, 4]);
         assert_eq!(chord("bVII").pitch_classes(), [10, 2, 5]);
         assert_eq!(Chord::parse("iv", 9).unwrap().pitch_classes(), [2, 5, 9]);
-        for wrong in ["", "b", "X", "VIII", "Vx", "H7"] {
+        assert_eq!(chord("V7>ii").pitch_classes(), [9, 1, 4, 7]);
+        assert_eq!((chord("V7/3").bass, chord("V7/3").root), (11, 7));
+        assert_eq!(chord("vi").dominant(), chord("V7>vi"));
+        for wrong in ["", "b", "X", "VIII", "Vx", "H7", "I/9", "I/7", "V>", "V>X"] {
             assert_eq!(Chord::parse(wrong, 0), None, "{wrong}");
         }
     }

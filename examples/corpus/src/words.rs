@@ -1,7 +1,10 @@
 //! Moods, captions of pieces and captions of sections.
 
+mod facts;
+mod synonyms;
 mod templates;
 
+use crate::family::Split;
 use crate::piece::{Label, Part, Piece, Role, Section};
 use crate::rng::Rng;
 use crate::style::Style;
@@ -11,20 +14,29 @@ use templates::Templates;
 /// How often a mood is one of the style's own.
 const STYLE_MOOD_SHARE: f64 = 0.3;
 
-/// One word for the mood, from mode and tempo, or one of the style's.
-pub(crate) fn mood(style: &Style, mode: Mode, tempo_bpm: u32, rng: &mut Rng) -> &'static str {
+/// One word for the mood, from mode, tempo and loudness, or one of the style's.
+pub(crate) fn mood(piece: &Piece, style: &Style, rng: &mut Rng) -> &'static str {
     if rng.chance(STYLE_MOOD_SHARE) {
         return rng.word(style.moods);
     }
-    let list: &[&'static str] = match (mode, tempo_bpm) {
-        (Mode::Major, ..90) => &["calm", "peaceful", "warm", "tender"],
-        (Mode::Major, 90..126) => &["bright", "happy", "hopeful", "cheerful"],
+    let arousal = arousal(piece, style);
+    let list: &[&'static str] = match (piece.key.mode, arousal) {
+        (Mode::Major, ..35) => &["calm", "peaceful", "warm", "tender"],
+        (Mode::Major, 35..60) => &["bright", "happy", "hopeful", "cheerful"],
         (Mode::Major, _) => &["joyful", "lively", "playful", "triumphant"],
-        (Mode::Minor, ..90) => &["sad", "melancholic", "dark", "mysterious"],
-        (Mode::Minor, 90..126) => &["moody", "tense", "wistful", "serious"],
+        (Mode::Minor, ..35) => &["sad", "melancholic", "dark", "mysterious"],
+        (Mode::Minor, 35..60) => &["moody", "tense", "wistful", "serious"],
         (Mode::Minor, _) => &["dramatic", "urgent", "intense", "restless"],
     };
     rng.word(list)
+}
+
+/// How stirring a piece is, 0 to 100: tempo, notes per second and the style's loudness (our weights).
+fn arousal(piece: &Piece, style: &Style) -> u32 {
+    let notes: usize = piece.parts.iter().map(|part| part.notes.len()).sum();
+    let density = (notes as f64 / piece.duration_secs() / 16.0).min(1.0);
+    let tempo = (f64::from(piece.beats_per_minute()) - 60.0) / 120.0;
+    (100.0 * (0.45 * tempo + 0.25 * density + 0.3 * style.loudness)) as u32
 }
 
 /// Writes the captions of the piece and of its sections.
@@ -38,7 +50,7 @@ pub(crate) fn describe(piece: &mut Piece, style: &Style, rng: &mut Rng) {
     }
 }
 
-/// Four captions: two full ones, a short or list-like one, and one that tells the form.
+/// Six captions: three full ones, a short or list-like one, one that tells the form, and one another fact.
 fn captions(piece: &Piece, style: &Style, templates: &Templates, rng: &mut Rng) -> Vec<String> {
     let full = match piece.parts.len() {
         1 => templates.solo,
@@ -47,27 +59,34 @@ fn captions(piece: &Piece, style: &Style, templates: &Templates, rng: &mut Rng) 
     };
     let mut order: Vec<&'static str> = full.to_vec();
     rng.shuffle(&mut order);
-    let mut chosen: Vec<&'static str> = order.into_iter().take(2).collect();
+    let mut chosen: Vec<&'static str> = order.into_iter().take(3).collect();
     chosen.push(rng.word(templates.list));
     chosen.push(rng.word(templates.story));
+    chosen.push(rng.word(templates.fact));
     chosen.into_iter().map(|template| fill(template, piece, style, rng)).collect()
 }
 
 /// Puts words into a template; every mention draws its own.
 fn fill(template: &str, piece: &Piece, style: &Style, rng: &mut Rng) -> String {
     let key = if rng.chance(0.3) { spelt_key(piece) } else { piece.key.name() };
+    let mut facts = facts::facts(piece, style, rng);
+    rng.shuffle(&mut facts);
+    let fact = |index: usize| facts.get(index).copied().unwrap_or_default().to_owned();
     let mut text = template.to_owned();
     for (mark, words) in [
         ("{instruments}", joined(&names(&piece.parts, rng))),
         ("{list}", names(&piece.parts, rng).join(", ")),
         ("{style}", rng.word(style.words).to_owned()),
-        ("{mood}", mood_word(piece.mood, rng)),
-        ("{tempo}", tempo_adjective(piece.tempo_bpm, rng).to_owned()),
+        ("{mood}", synonyms::mood(piece.mood, piece.split, rng).to_owned()),
+        ("{tempo}", synonyms::tempo(piece.beats_per_minute(), piece.split, rng).to_owned()),
         ("{pace}", pace(piece, rng)),
-        ("{bpm}", piece.tempo_bpm.to_string()),
+        ("{bpm}", piece.beats_per_minute().to_string()),
         ("{key}", key),
         ("{mode}", piece.key.mode_name().to_owned()),
         ("{form}", form(piece)),
+        ("{count}", count(piece).to_owned()),
+        ("{fact}", fact(0)),
+        ("{other}", fact(1)),
         ("{story}", story(piece, rng)),
     ] {
         text = text.replace(mark, &words);
@@ -101,58 +120,31 @@ fn spelt_key(piece: &Piece) -> String {
     format!("{tonic} {}", piece.key.mode_name())
 }
 
-fn tempo_adjective(tempo_bpm: u32, rng: &mut Rng) -> &'static str {
-    rng.word(match tempo_bpm {
-        ..76 => &["slow", "unhurried", "very slow"],
-        76..98 => &["relaxed", "moderately slow", "easy-paced"],
-        98..122 => &["mid-tempo", "moderate", "medium-tempo"],
-        122..148 => &["fast", "upbeat", "brisk"],
-        _ => &["very fast", "rapid", "high-speed"],
-    })
-}
-
 fn pace(piece: &Piece, rng: &mut Rng) -> String {
-    let bpm = piece.tempo_bpm;
-    match rng.int(0, 4) {
+    let bpm = piece.beats_per_minute();
+    match rng.int(0, 6) {
         0 => format!("at {bpm} bpm"),
         1 => format!("at {bpm} BPM"),
         2 => format!("at {bpm} beats per minute"),
         3 => format!("around {} bpm", (bpm + 2) / 5 * 5),
+        4 => format!("at roughly {} beats a minute", (bpm + 5) / 10 * 10),
+        5 => format!("with a tempo of {bpm}"),
         _ => {
-            format!("at a {} tempo", tempo_adjective(bpm, rng).replace("-tempo", "").replace("mid", "medium"))
+            format!(
+                "at a {} tempo",
+                synonyms::tempo(bpm, piece.split, rng).replace("-tempo", "").replace("mid", "medium")
+            )
         }
     }
 }
 
-/// Words for a mood, the mood itself among them.
-fn mood_word(mood: &str, rng: &mut Rng) -> String {
-    let others: &[&'static str] = match mood {
-        "calm" => &["serene", "gentle"],
-        "peaceful" => &["tranquil", "restful"],
-        "warm" => &["tender-hearted", "mellow"],
-        "bright" => &["sunlit", "clear"],
-        "happy" => &["glad", "feel-good"],
-        "hopeful" => &["optimistic", "uplifting"],
-        "cheerful" => &["merry", "good-humoured"],
-        "joyful" => &["jubilant", "exuberant"],
-        "lively" => &["bouncy", "spirited"],
-        "playful" => &["whimsical", "light-hearted"],
-        "sad" => &["sorrowful", "mournful"],
-        "melancholic" => &["pensive", "melancholy"],
-        "dark" => &["sombre", "gloomy"],
-        "mysterious" => &["enigmatic", "eerie"],
-        "tense" => &["uneasy", "suspenseful"],
-        "dramatic" => &["theatrical", "stormy"],
-        "urgent" => &["pressing", "driving"],
-        "intense" => &["fierce", "forceful"],
-        "restless" => &["agitated", "anxious"],
-        "dreamy" => &["hazy", "dreamlike"],
-        "groovy" => &["grooving", "danceable"],
-        "energetic" => &["lively", "high-energy"],
-        _ => &[],
-    };
-    let index = rng.int(0, others.len());
-    others.get(index).copied().unwrap_or(mood).to_owned()
+fn count(piece: &Piece) -> &'static str {
+    match piece.sections.len() {
+        ..=3 => "three",
+        4 => "four",
+        5 => "five",
+        _ => "six",
+    }
 }
 
 /// The sections' names, in order.
@@ -167,7 +159,12 @@ fn story(piece: &Piece, rng: &mut Rng) -> String {
         return String::new();
     };
     let opening = joined(&names(&playing(piece, first), rng));
-    let begins = rng.word(&["It opens with", "It begins with", "It starts with"]);
+    let begins = rng.word(match piece.split {
+        Split::Train => {
+            &["It opens with", "It begins with", "It starts with", "First comes", "At first there is"]
+        }
+        Split::Heldout => &["You first hear", "It sets out with"],
+    });
     let fullest = piece.sections.iter().find(|section| section.families.len() > first.families.len());
     let then = match fullest {
         Some(section) => {
@@ -196,26 +193,55 @@ fn playing(piece: &Piece, section: &Section) -> Vec<Part> {
 fn section_caption(piece: &Piece, index: usize, templates: &Templates, rng: &mut Rng) -> String {
     let section = &piece.sections[index];
     let parts = playing(piece, section);
-    let change = templates::change(piece.sections.get(index.wrapping_sub(1)), section, rng);
+    let before = index.checked_sub(1).and_then(|before| piece.sections.get(before));
     let tune = parts.iter().find(|part| matches!(part.role, Role::Melody | Role::Solo));
     let text = rng
         .word(templates.section)
         .replace("{label}", section.label.name())
         .replace("{instruments}", &joined(&names(&parts, rng)))
-        .replace("{energy}", energy_word(section.energy, rng))
-        .replace("{mood}", &mood_word(piece.mood, rng))
-        .replace("{change}", change)
+        .replace("{energy}", synonyms::energy(section.energy, piece.split, rng))
+        .replace("{mood}", synonyms::mood(piece.mood, piece.split, rng))
+        .replace("{change}", change(before, section, rng))
+        .replace("{way}", way(piece, index, rng))
         .replace("{tune}", if tune.is_some() { "a melody" } else { "an accompaniment" });
     polish(&text)
 }
 
-fn energy_word(energy: f64, rng: &mut Rng) -> &'static str {
-    if energy < 0.45 {
-        rng.word(&["quiet", "sparse", "soft"])
-    } else if energy < 0.7 {
-        rng.word(&["steady", "moderate", "balanced"])
+/// How a section differs from the one before: a few words, or none.
+fn change(before: Option<&Section>, now: &Section, rng: &mut Rng) -> &'static str {
+    let Some(before) = before else {
+        return "";
+    };
+    let (old, new) = (before.families.len(), now.families.len());
+    if new > old {
+        rng.word(&[", fuller than before", ", building up", ", with more players", ", opening out"])
+    } else if new < old {
+        rng.word(&[", thinner than before", ", pulling back", ", with fewer players", ", stripped down"])
+    } else if now.energy > before.energy + 0.15 {
+        rng.word(&[", louder than before", ", picking up"])
+    } else if now.energy + 0.15 < before.energy {
+        rng.word(&[", softer than before", ", calming down"])
     } else {
-        rng.word(&["full", "energetic", "loud"])
+        ""
+    }
+}
+
+/// Where a section leads, or its key: a few words, or none.
+fn way(piece: &Piece, index: usize, rng: &mut Rng) -> &'static str {
+    let section = &piece.sections[index];
+    let next = piece.sections.get(index + 1);
+    if section.key != piece.key {
+        return rng.word(&[", in a new key", ", away from the home key"]);
+    }
+    match next {
+        Some(next) if next.label == Label::Chorus && next.energy > section.energy + 0.1 => rng.word(&[
+            ", growing towards the chorus",
+            ", rising into the chorus",
+            ", leading up to the chorus",
+        ]),
+        None if section.label == Label::Outro => rng.word(&[", fading down", ", coming to rest"]),
+        None => rng.word(&[", and then it ends", ", closing the piece"]),
+        Some(_) => "",
     }
 }
 
@@ -248,15 +274,14 @@ fn polish(text: &str) -> String {
 
 /// The template set of a half (tests compare the two).
 #[cfg(test)]
-pub(crate) fn all_templates(split: crate::family::Split) -> Vec<&'static str> {
+pub(crate) fn all_templates(split: Split) -> Vec<&'static str> {
     let set = Templates::of(split);
-    [set.full, set.solo, set.duo, set.list, set.story, set.section].concat()
+    [set.full, set.solo, set.duo, set.list, set.story, set.fact, set.section].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::family::Split;
 
     #[test]
     fn halves_share_no_template() {

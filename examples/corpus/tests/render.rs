@@ -22,6 +22,7 @@ fn corpus(out: &Path, soundfont: &Path, pieces: u64) -> Corpus {
         seed: 11,
         split: Split::Heldout,
         soundfont: soundfont.to_path_buf(),
+        scores: None,
         stems: true,
         jobs: Some(1),
     }

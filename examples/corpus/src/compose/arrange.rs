@@ -1,6 +1,6 @@
 //! Who plays, and in which sections.
 
-use super::plan::PlannedSection;
+use super::form::PlannedSection;
 use crate::family::{Family, Program, Split};
 use crate::piece::{Label, Role};
 use crate::rng::Rng;
@@ -23,6 +23,8 @@ const NOVEL_SHARE: f64 = 1.0 / 3.0;
 const SURPRISE_SHARE: f64 = 0.2;
 /// How often a style's preferred programs are chosen over the family's others.
 const PREFERENCE: f64 = 0.6;
+/// Programs that reach down to this key can play chords below a tune.
+const LOW_ENOUGH: u8 = 55;
 
 const MELODIC: &[Family] = &[
     Family::Piano,
@@ -130,60 +132,111 @@ fn program(style: &Style, role: Role, family: Family, held_out: bool, rng: &mut 
     let programs = family.programs();
     let needs_chords = matches!(role, Role::Chords | Role::Pad);
     let fits = |program: &&Program| !needs_chords || program.poly;
-    let pool: Vec<&Program> = programs.iter().filter(|p| p.held_out == held_out).filter(fits).collect();
+    let all: Vec<&Program> = programs.iter().filter(|p| p.held_out == held_out).filter(fits).collect();
+    // Chords on a glockenspiel would cover the tune: lower programs accompany where the family has any.
+    let low: Vec<&Program> = all.iter().copied().filter(|p| p.low <= LOW_ENOUGH).collect();
+    let pool = if role == Role::Chords && !low.is_empty() { low } else { all };
     let liked = style.programs.iter().find(|(of, _)| *of == family).map_or(&[][..], |(_, numbers)| numbers);
     let preferred: Vec<&Program> = pool.iter().copied().filter(|p| liked.contains(&p.number)).collect();
     let choice = if !preferred.is_empty() && rng.chance(PREFERENCE) { &preferred } else { &pool };
     rng.pick(choice).copied().unwrap_or(&programs[0])
 }
 
-/// Decides for every section who plays: few in intro and outro, all in choruses.
+/// How a piece opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// Chords and what colours them.
+    Chords,
+    /// Bass and drums, with or without chords.
+    Rhythm,
+    /// The tune over chords.
+    Hook,
+}
+
+/// How it ends, when it has an outro.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The tune over soft chords.
+    Soft,
+    /// Chords and what colours them.
+    Thin,
+    /// Everyone.
+    Full,
+}
+
+/// Decides for every section who plays: few in intro and outro, more in a second verse, all in choruses.
 pub(crate) fn activate(sections: &mut [PlannedSection], players: &[Player], style: &Style, rng: &mut Rng) {
-    let mut seen: Vec<Label> = Vec::new();
+    let opening = [Opening::Chords, Opening::Rhythm, Opening::Hook][rng.weighted(&[0.45, 0.35, 0.2])];
+    let ending = [Ending::Soft, Ending::Thin, Ending::Full][rng.weighted(&[0.3, 0.4, 0.3])];
     for section in sections {
-        let again = seen.contains(&section.label);
-        let mut active: Vec<bool> =
-            players.iter().map(|player| plays(player.role, section.label, again, rng)).collect();
+        let share = |role| match section.label {
+            Label::Intro => opening_share(opening, role),
+            Label::Verse => verse_share(role, section.turn > 0),
+            Label::Chorus => 1.0,
+            Label::Bridge => bridge_share(role),
+            Label::Outro => ending_share(ending, role),
+        };
+        let mut active: Vec<bool> = players
+            .iter()
+            .map(|player| player.role == Role::Solo || rng.chance(share(player.role)))
+            .collect();
         if !active.contains(&true) || only_rhythm(&active, players) {
             wake_one(&mut active, players, rng);
         }
         section.active = active;
-        // A quiet style stays quiet in its choruses.
-        if style.density < 0.3 {
-            section.energy *= 0.8;
+        if section.label == Label::Outro && ending == Ending::Full {
+            section.energy += 0.25;
         }
-        seen.push(section.label);
+        // A quiet style stays quiet in its choruses.
+        section.energy *= 0.76 + 0.3 * style.loudness;
     }
 }
 
-fn plays(role: Role, label: Label, again: bool, rng: &mut Rng) -> bool {
-    if role == Role::Solo || label == Label::Chorus {
-        return true;
+fn opening_share(opening: Opening, role: Role) -> f64 {
+    match (opening, role) {
+        (Opening::Chords | Opening::Hook, Role::Chords) => 0.9,
+        (Opening::Chords, Role::Pad | Role::Arpeggio) => 0.6,
+        (Opening::Rhythm, Role::Bass | Role::Drums) => 0.95,
+        (Opening::Rhythm, Role::Chords) => 0.5,
+        (Opening::Hook, Role::Melody) => 1.0,
+        (Opening::Hook, Role::Bass) => 0.5,
+        _ => 0.08,
     }
-    let second = if again { 0.3 } else { 0.0 };
-    let share = match (role, label) {
-        (Role::Melody, Label::Verse) => 1.0,
-        (Role::Melody, Label::Bridge) => 0.5,
-        (Role::Melody, _) => 0.15,
-        (Role::Chords, Label::Intro) => 0.75,
-        (Role::Chords, _) => 0.95,
-        (Role::Pad, Label::Intro | Label::Outro) => 0.55,
-        (Role::Pad, Label::Bridge) => 0.9,
-        (Role::Pad, _) => 0.35,
-        (Role::Arpeggio, Label::Verse) => 0.4,
-        (Role::Arpeggio, _) => 0.5,
-        (Role::Counter, Label::Verse) => 0.15,
-        (Role::Counter, Label::Bridge) => 0.9,
-        (Role::Counter, _) => 0.25,
-        (Role::Bass, Label::Intro) => 0.3,
-        (Role::Bass, Label::Verse) => 0.85,
-        (Role::Bass, _) => 0.6,
-        (Role::Drums, Label::Intro) => 0.3,
-        (Role::Drums, Label::Verse) => 0.7,
-        (Role::Drums, _) => 0.4,
-        (Role::Solo, _) => 1.0,
+}
+
+fn verse_share(role: Role, again: bool) -> f64 {
+    let first = match role {
+        Role::Melody | Role::Solo => 1.0,
+        Role::Chords => 0.95,
+        Role::Bass => 0.85,
+        Role::Drums => 0.7,
+        Role::Pad | Role::Arpeggio => 0.3,
+        Role::Counter => 0.12,
     };
-    rng.chance(share + second)
+    first + if again { 0.35 } else { 0.0 }
+}
+
+fn bridge_share(role: Role) -> f64 {
+    match role {
+        Role::Melody => 0.55,
+        Role::Chords => 0.8,
+        Role::Pad | Role::Counter => 0.9,
+        Role::Arpeggio => 0.7,
+        Role::Bass => 0.6,
+        Role::Drums => 0.45,
+        Role::Solo => 1.0,
+    }
+}
+
+fn ending_share(ending: Ending, role: Role) -> f64 {
+    match (ending, role) {
+        (Ending::Full, _) => 0.92,
+        (_, Role::Chords) => 0.9,
+        (Ending::Soft, Role::Melody) => 1.0,
+        (Ending::Soft, Role::Bass) => 0.5,
+        (Ending::Thin, Role::Pad | Role::Arpeggio) => 0.6,
+        _ => 0.12,
+    }
 }
 
 /// Whether all that sound are bass or drums, though others could.

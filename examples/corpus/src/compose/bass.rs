@@ -1,29 +1,40 @@
 //! Bass lines.
 
 use super::chordal::ring_until;
-use super::plan::{Plan, PlannedSection};
-use crate::piece::{Label, Note, STEP, TICKS_PER_BEAT};
+use super::form::PlannedSection;
+use super::harmony::Span;
+use super::plan::Plan;
+use crate::piece::{Label, Note, STEP};
 use crate::rng::Rng;
-use crate::style::{BassLine, WALTZ_BASSES};
-use crate::theory::Chord;
+use crate::style::BassLine;
+use crate::theory::{Chord, scale_over};
 
-/// The root register starts at G1: lower roots are hard to hear, and to code, in a small model.
-const LOWEST_ROOT: u8 = 31;
+/// The lowest and highest note of a walking bass.
+const LOW: u8 = 28;
+const HIGH: u8 = 52;
 
 /// The bass part.
 pub(crate) fn line(plan: &Plan, player: usize, rng: &mut Rng) -> Vec<Note> {
-    let list = if plan.beats_per_bar == 3 { WALTZ_BASSES } else { plan.style.basses };
-    let main = rng.pick(list).copied().unwrap_or(BassLine::Pattern("r-------r-------"));
+    let list = plan.style.basses(plan.metre);
+    let mut draw = || rng.pick(list).copied().unwrap_or(BassLine::Walking);
+    let (main, second) = (draw(), draw());
     let calm = BassLine::Pattern("r---------------");
     let mut notes = Vec::new();
     for section in plan.sections_of(player) {
-        let figure = if section.label == Label::Outro { calm } else { main };
+        let figure = match section.label {
+            Label::Outro if main != BassLine::Walking => calm,
+            Label::Chorus | Label::Bridge => second,
+            _ => main,
+        };
         for bar in section.first_bar..section.end_bar() {
             let writer = Writer { plan, section, start: bar * plan.bar_ticks() };
             match figure {
                 _ if plan.is_final(bar) => writer.last(&mut notes),
                 BassLine::Pattern(pattern) => writer.pattern(pattern, &mut notes),
                 BassLine::Walking => writer.walk(rng, &mut notes),
+            }
+            if bar + 1 == section.end_bar() && !plan.is_final(bar) && figure != calm {
+                writer.lead_out(&mut notes);
             }
         }
     }
@@ -39,92 +50,189 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn push(&self, start: u32, length: u32, key: u8, notes: &mut Vec<Note>) {
         let accent = if start == self.start { 4.0 } else { -2.0 };
-        let velocity = (Plan::velocity(self.section.energy) + accent) as u8;
+        let velocity = (self.plan.velocity(self.section, start) + accent) as u8;
         notes.push(Note { start, length: length.max(1), key, velocity });
     }
 
     fn last(&self, notes: &mut Vec<Note>) {
-        let root = root_key(&self.plan.harmony.at(self.start).chord);
+        let root = self.plan.harmony.at(self.start).bass;
         self.push(self.start, ring_until(self.plan) - self.start, root, notes);
     }
 
     fn pattern(&self, pattern: &str, notes: &mut Vec<Note>) {
         let steps: Vec<char> = pattern.chars().take(self.plan.bar_steps() as usize).collect();
+        let carried = steps.iter().take_while(|mark| **mark == '-').count();
+        self.carry(carried as u32, notes);
+        let mut last = 'r';
         for (step, mark) in steps.iter().enumerate() {
             let tick = self.start + step as u32 * STEP;
             let span = self.plan.harmony.at(tick);
-            // A long hold across a change of chord strikes the new root.
-            let changes = span.start == tick && step > 0 && *mark == '-';
-            let Some(key) = self.key_for(if changes { 'r' } else { *mark }, tick) else {
+            // A long hold across a change of chord strikes the new bass, but for one that came ahead of it.
+            let changes = span.start == tick && step >= carried.max(1) && *mark == '-' && last != 'n';
+            let mark = if changes { 'r' } else { *mark };
+            let Some(key) = self.key_for(mark, tick) else {
                 continue;
             };
+            last = mark;
             let held = 1 + steps[step + 1..].iter().take_while(|next| **next == '-').count() as u32;
-            let end = (tick + held * STEP).min(span.end);
+            let end = tick + held * STEP;
+            let end = if mark == 'n' { end } else { end.min(span.end) };
             self.push(tick, (end - tick) * 19 / 20, key, notes);
         }
     }
 
+    /// Holds the note before into this bar, or begins the bar where there is none.
+    fn carry(&self, steps: u32, notes: &mut Vec<Note>) {
+        if steps == 0 {
+            return;
+        }
+        let end = self.start + steps * STEP;
+        let bass = self.plan.harmony.at(self.start).bass;
+        match notes.last_mut().filter(|note| note.end() + STEP >= self.start && note.key % 12 == bass % 12) {
+            Some(note) => note.length = end - STEP / 4 - note.start,
+            None => self.push(self.start, steps * STEP * 19 / 20, bass, notes),
+        }
+    }
+
     fn key_for(&self, mark: char, tick: u32) -> Option<u8> {
-        let chord = &self.plan.harmony.at(tick).chord;
-        let root = root_key(chord);
+        let span = self.plan.harmony.at(tick);
+        let root = span.bass;
         match mark {
             'r' => Some(root),
-            't' => Some(root + chord.third()),
-            'f' => Some(fifth(chord, root)),
+            't' => Some(member(span, 1)),
+            'f' => Some(member(span, 2)),
+            '6' => Some(root + 9),
+            '7' => Some(root + 10),
             'o' => Some(root + 12),
             'a' => Some(self.approach(tick)),
+            'n' => Some(self.plan.harmony.after(tick).bass),
             _ => None,
         }
     }
 
-    /// A neighbour of the next root, of the scale if it can be.
+    /// A neighbour of the next bass note, of the scale if it can be.
     fn approach(&self, tick: u32) -> u8 {
-        let target = root_key(&self.plan.harmony.after(tick).chord);
-        let scale = self.plan.key.scale();
+        let next = self.plan.harmony.after(tick);
+        let scale = scale_over(next.key, &next.chord);
         let in_scale = |key: &u8| scale.contains(&(key % 12));
-        [target - 1, target + 2, target - 2, target + 1].into_iter().find(in_scale).unwrap_or(target - 1)
+        let target = next.bass;
+        [target - 1, target - 2, target + 2, target + 1].into_iter().find(in_scale).unwrap_or(target - 1)
     }
 
+    /// One note a beat: the chord's bass, then by steps and chord tones towards the next, reached from a neighbour.
     fn walk(&self, rng: &mut Rng, notes: &mut Vec<Note>) {
-        for beat in 0..self.plan.beats_per_bar {
-            let tick = self.start + beat * TICKS_PER_BEAT;
+        let beat = self.plan.metre.beat_ticks();
+        for tick in (self.start..self.start + self.plan.bar_ticks()).step_by(beat as usize) {
             let span = self.plan.harmony.at(tick);
-            let root = root_key(&span.chord);
-            let key = if span.start == tick || beat == 0 {
-                root
-            } else if span.end == tick + TICKS_PER_BEAT {
-                self.approach(tick)
+            let last = notes.last().map_or(span.bass, |note| note.key);
+            let key = if span.start == tick {
+                octave_near(span.bass, last)
+            } else if span.end <= tick + beat {
+                leading(octave_near(self.plan.harmony.after(tick).bass, last), last, rng)
             } else {
-                let choices = [root + span.chord.third(), fifth(&span.chord, root), root + 12];
-                rng.pick(&choices).copied().unwrap_or(root)
+                between(span, last, rng)
             };
-            self.push(tick, TICKS_PER_BEAT * 9 / 10, key, notes);
+            self.push(tick, beat * 9 / 10, key.clamp(LOW, HIGH), notes);
+        }
+    }
+
+    /// The last beat before a new section runs by eighths into its first bass note.
+    fn lead_out(&self, notes: &mut Vec<Note>) {
+        let bar_end = self.start + self.plan.bar_ticks();
+        let half = 2 * STEP;
+        let target = self.plan.harmony.at(bar_end).bass;
+        let from = bar_end - 2 * half;
+        // Only where a plain long note would fill the beat.
+        let Some(last) = notes.last_mut().filter(|note| note.start < from && note.end() > from + STEP) else {
+            return;
+        };
+        let upward = last.key <= target;
+        last.length = from - STEP / 4 - last.start.min(from - STEP / 2);
+        let span = self.plan.harmony.at(from);
+        let scale = scale_over(span.key, &span.chord);
+        let ladder: Vec<u8> = if upward {
+            (target.saturating_sub(5)..target)
+                .rev()
+                .filter(|key| scale.contains(&(key % 12)))
+                .take(2)
+                .collect()
+        } else {
+            (target + 1..target + 6).filter(|key| scale.contains(&(key % 12))).take(2).collect()
+        };
+        for (index, key) in ladder.iter().rev().enumerate() {
+            self.push(from + index as u32 * half, half * 19 / 20, *key, notes);
         }
     }
 }
 
-fn root_key(chord: &Chord) -> u8 {
-    LOWEST_ROOT + (chord.root + 12 - LOWEST_ROOT % 12) % 12
+/// A chord tone at or above the bass note, below it when it would climb too high.
+fn member(span: &Span, index: usize) -> u8 {
+    let tones = span.chord.pitch_classes();
+    let wanted =
+        if index == 2 { fifth(&span.chord) } else { tones.get(index).copied().unwrap_or(span.chord.root) };
+    let up = (wanted + 12 - span.bass % 12) % 12;
+    if span.bass + up > 47 { span.bass + up - 12 } else { span.bass + up }
 }
 
-/// The chord's fifth, below the root when it would climb too high.
-fn fifth(chord: &Chord, root: u8) -> u8 {
+fn fifth(chord: &Chord) -> u8 {
     let interval = chord.intervals.iter().copied().find(|i| (6..=8).contains(i)).unwrap_or(7);
-    if root + interval > 45 { root + interval - 12 } else { root + interval }
+    (chord.root + interval) % 12
+}
+
+/// The octave of a bass note nearest to where the line is.
+fn octave_near(bass: u8, last: u8) -> u8 {
+    [bass, bass.saturating_sub(12), bass + 12]
+        .into_iter()
+        .filter(|key| (LOW..=HIGH - 4).contains(key))
+        .min_by_key(|key| key.abs_diff(last))
+        .unwrap_or(bass)
+}
+
+/// A half or whole step from the target, on the side the line comes from.
+fn leading(target: u8, last: u8, rng: &mut Rng) -> u8 {
+    let step = if rng.chance(0.6) { 1 } else { 2 };
+    let from_above = if last == target { rng.chance(0.5) } else { last > target };
+    if from_above { target + step } else { target - step }
+}
+
+/// Another chord tone or scale step near the line.
+fn between(span: &Span, last: u8, rng: &mut Rng) -> u8 {
+    let scale = scale_over(span.key, &span.chord);
+    let near = |key: &u8| *key != last && key.abs_diff(last) <= 5;
+    let chord: Vec<u8> = (LOW..=HIGH - 4).filter(near).filter(|key| span.chord.contains(*key)).collect();
+    let steps: Vec<u8> = (LOW..=HIGH - 4)
+        .filter(near)
+        .filter(|key| key.abs_diff(last) <= 2 && scale.contains(&(key % 12)))
+        .collect();
+    let list = if steps.is_empty() || rng.chance(0.6) { &chord } else { &steps };
+    rng.pick(list).copied().unwrap_or(span.bass)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::theory::{Key, Mode};
+
+    fn span(symbol: &str, bass: u8) -> Span {
+        let key = Key { tonic: 0, mode: Mode::Major };
+        Span { start: 0, end: 3840, chord: Chord::parse(symbol, 0).unwrap(), key, bass }
+    }
 
     #[test]
-    fn roots_lie_in_one_octave_from_g1() {
-        for tonic in 0..12 {
-            let chord = Chord::parse("I", tonic).unwrap();
-            let key = root_key(&chord);
-            assert_eq!(key % 12, tonic);
-            assert!((31..43).contains(&key));
-            assert!((28..=45).contains(&fifth(&chord, key)));
+    fn members_lie_near_the_bass() {
+        assert_eq!(member(&span("I", 36), 2), 43);
+        assert_eq!(member(&span("I", 36), 1), 40);
+        assert_eq!(member(&span("V", 43), 2), 38);
+        assert_eq!(member(&span("V/3", 35), 2), 38);
+    }
+
+    #[test]
+    fn a_walking_note_is_led_to_by_a_neighbour() {
+        let rng = &mut Rng::for_piece(1, 1, crate::rng::Purpose::Music);
+        for _ in 0..50 {
+            assert!((1..=2).contains(&leading(40, 45, rng).abs_diff(40)));
+            let next = between(&span("ii7", 38), 41, rng);
+            assert!(next != 41 && next.abs_diff(41) <= 5);
         }
     }
 }

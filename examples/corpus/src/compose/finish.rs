@@ -1,7 +1,8 @@
 //! The last pass over the notes: swing, small human deviations, and no overlap on one key.
 
 use super::plan::Plan;
-use crate::piece::{Note, Part, Role, TICKS_PER_BEAT, secs_to_ticks};
+use crate::metre::Metre;
+use crate::piece::{Note, Part, Role, TICKS_PER_BEAT};
 use crate::rng::Rng;
 
 /// Deviation of start times (one standard deviation), pitched parts and drums.
@@ -15,13 +16,19 @@ const SAME_STROKE_SECS: f64 = 0.03;
 /// Finishes all parts in place.
 pub(crate) fn finish(plan: &Plan, parts: &mut [Part], rng: &mut Rng) {
     let limit = plan.end();
-    let merge = secs_to_ticks(SAME_STROKE_SECS, plan.tempo_bpm);
+    let merge = plan.ticks(SAME_STROKE_SECS);
     for part in parts {
         let spread = if part.role == Role::Drums { DRUM_TIMING_SECS } else { TIMING_SECS };
+        let behind = behind_secs(plan, part.role);
         let (low, high) = (part.program.low, part.program.high);
         for note in &mut part.notes {
-            swing(note, plan.style.swing);
-            humanise(note, plan, spread, rng);
+            // The eighths of 6/8 are beats of their own.
+            if plan.metre != Metre::SixEight {
+                swing(note, plan.style.swing);
+            }
+            // The first and the last notes come together.
+            let together = note.start == 0 || note.start + plan.bar_ticks() >= plan.bars() * plan.bar_ticks();
+            humanise(note, plan, if together { 0.0 } else { behind }, spread, rng);
             note.key = fold(note.key, low, high);
         }
         part.notes = separate(&part.notes, merge, limit);
@@ -43,9 +50,20 @@ fn swung(tick: u32, middle: f64) -> u32 {
     beat + (moved * f64::from(TICKS_PER_BEAT)).round() as u32
 }
 
-fn humanise(note: &mut Note, plan: &Plan, spread_secs: f64, rng: &mut Rng) {
-    let ticks_per_sec = f64::from(TICKS_PER_BEAT) / plan.beat_secs();
-    let shift = (rng.normal() * spread_secs * ticks_per_sec).round() as i64;
+/// How far a role lies behind the beat: the tune most, chords half as much, the drums not at all.
+fn behind_secs(plan: &Plan, role: Role) -> f64 {
+    plan.style.behind_secs
+        * match role {
+            Role::Melody | Role::Solo | Role::Counter => 1.0,
+            Role::Chords | Role::Arpeggio => 0.6,
+            Role::Bass => 0.4,
+            Role::Pad | Role::Drums => 0.0,
+        }
+}
+
+fn humanise(note: &mut Note, plan: &Plan, behind_secs: f64, spread_secs: f64, rng: &mut Rng) {
+    let ticks_per_sec = f64::from(TICKS_PER_BEAT) / plan.quarter_secs();
+    let shift = ((rng.normal() * spread_secs + behind_secs) * ticks_per_sec).round() as i64;
     note.start = (i64::from(note.start) + shift).max(0) as u32;
     let velocity = f64::from(note.velocity) + rng.normal() * VELOCITY_SPREAD;
     note.velocity = velocity.round().clamp(20.0, 124.0) as u8;
@@ -63,7 +81,7 @@ fn fold(mut key: u8, low: u8, high: u8) -> u8 {
 }
 
 /// Sorts the notes, merges strokes of one key that fall together, and shortens those that run into the next.
-fn separate(notes: &[Note], merge_ticks: u32, limit: u32) -> Vec<Note> {
+pub(crate) fn separate(notes: &[Note], merge_ticks: u32, limit: u32) -> Vec<Note> {
     let mut sorted = notes.to_vec();
     sorted.sort_by_key(|note| (note.key, note.start));
     let mut kept: Vec<Note> = Vec::with_capacity(sorted.len());

@@ -1,10 +1,16 @@
-//! Chords over time, and how a chordal part spreads them.
+//! Chords over time.
 
-use super::plan::PlannedSection;
-use crate::piece::{Label, TICKS_PER_BEAT};
+use super::form::PlannedSection;
+use super::progression::{self, Bar};
+use crate::metre::Metre;
 use crate::rng::Rng;
 use crate::style::Style;
-use crate::theory::{Chord, Key, Mode};
+use crate::theory::{Chord, Key};
+
+/// The bass lies here: lower roots are hard to hear, and to code, in a small model.
+const BASS_LOW: u8 = 31;
+const BASS_HIGH: u8 = 47;
+const BASS_CENTRE: u8 = 38;
 
 /// A chord and when it sounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +18,10 @@ pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) chord: Chord,
+    /// The key it is heard in: that of its section.
+    pub(crate) key: Key,
+    /// The lowest note: the chord's bass tone as near as can be to the one before.
+    pub(crate) bass: u8,
 }
 
 /// The chords of a whole piece, without a gap.
@@ -22,52 +32,40 @@ pub(crate) struct Harmony {
     home: Span,
 }
 
-type Bars = Vec<Vec<Chord>>;
-
 impl Harmony {
-    /// Draws a progression per kind of section and ends on the style's cadence and the tonic.
+    /// Draws the progressions of all sections and ends on a cadence and the tonic.
     pub(crate) fn draw(
         style: &Style,
         key: Key,
         tempo_bpm: u32,
-        beats_per_bar: u32,
+        metre: Metre,
         sections: &[PlannedSection],
         rng: &mut Rng,
     ) -> Self {
-        /// Below this tempo, chords of short sections change twice a bar.
-        const SLOW_BPM: u32 = 80;
-        let halve = tempo_bpm < SLOW_BPM && beats_per_bar == 4;
-        let mut chosen: Vec<(Label, Bars)> = Vec::new();
-        let mut bars: Bars = Vec::new();
-        for section in sections {
-            let known = chosen.iter().position(|(label, _)| *label == section.label);
-            let index = known.unwrap_or_else(|| {
-                chosen.push((section.label, progression(style, key, halve, rng)));
-                chosen.len() - 1
-            });
-            bars.extend(lay_out(&chosen[index].1, section.bars as usize));
-        }
-        end_well(&mut bars, style, key);
-        Self::from_bars(&bars, beats_per_bar, key)
+        let bars = progression::draw(style, tempo_bpm, metre, sections, rng);
+        Self::from_bars(&bars, metre, sections.last().map_or(key, |section| section.key))
     }
 
-    fn from_bars(bars: &Bars, beats_per_bar: u32, key: Key) -> Self {
-        let bar_ticks = beats_per_bar * TICKS_PER_BEAT;
+    fn from_bars(bars: &[Bar], metre: Metre, last_key: Key) -> Self {
         let mut spans: Vec<Span> = Vec::new();
-        for (bar, chords) in bars.iter().enumerate() {
-            let start = bar as u32 * bar_ticks;
+        for (bar, Bar { key, chords }) in bars.iter().enumerate() {
+            let start = bar as u32 * metre.bar_ticks();
+            let chords = &chords[..chords.len().min(metre.beats() as usize)];
             let count = chords.len().max(1) as u32;
             // Whole beats each, the first taking what is left over: 2 + 1 in a bar of three.
-            let share = beats_per_bar / count * TICKS_PER_BEAT;
-            let first = bar_ticks - share * (count - 1);
+            let share = metre.beats() / count * metre.beat_ticks();
+            let first = metre.bar_ticks() - share * (count - 1);
             for (position, chord) in chords.iter().enumerate() {
                 let from = if position == 0 { start } else { start + first + share * (position as u32 - 1) };
                 let end = if position == 0 { start + first } else { from + share };
-                spans.push(Span { start: from, end, chord: chord.clone() });
+                let bass = bass_key(chord.bass, spans.last().map(|span| span.bass));
+                spans.push(Span { start: from, end, chord: chord.clone(), key: *key, bass });
             }
         }
-        let end = bars.len() as u32 * bar_ticks;
-        let home = Span { start: end.saturating_sub(bar_ticks), end, chord: Chord::tonic(key) };
+        let end = bars.len() as u32 * metre.bar_ticks();
+        let chord = Chord::tonic(last_key);
+        let bass = bass_key(chord.bass, spans.last().map(|span| span.bass));
+        let home = Span { start: end.saturating_sub(metre.bar_ticks()), end, chord, key: last_key, bass };
         Self { spans, home }
     }
 
@@ -86,132 +84,36 @@ impl Harmony {
     pub(crate) fn between(&self, start: u32, end: u32) -> impl Iterator<Item = &Span> {
         self.spans.iter().filter(move |span| span.start < end && span.end > start)
     }
-}
 
-/// A progression of the style in the key; `halve` puts two of its bars into one.
-fn progression(style: &Style, key: Key, halve: bool, rng: &mut Rng) -> Bars {
-    let list = if key.mode == Mode::Major { style.major } else { style.minor };
-    let bars: Bars = rng.word(list).split('|').map(|bar| chords(bar, key)).collect();
-    if !halve || bars.iter().any(|bar| bar.len() > 1) {
-        return bars;
-    }
-    bars.chunks(2).map(|pair| pair.iter().flatten().cloned().collect()).collect()
-}
-
-fn chords(bar: &str, key: Key) -> Vec<Chord> {
-    bar.split_whitespace().filter_map(|symbol| Chord::parse(symbol, key.tonic)).collect()
-}
-
-/// Repeats a progression so that the section's end is the progression's end.
-fn lay_out(progression: &Bars, bars: usize) -> Bars {
-    let length = progression.len().max(1);
-    // Long ones (a twelve-bar blues) start at their beginning and are cut.
-    let offset = if length <= 4 { (length - bars % length) % length } else { 0 };
-    progression.iter().cycle().skip(offset).take(bars).cloned().collect()
-}
-
-/// The last bar is the tonic, the one before leads to it.
-fn end_well(bars: &mut Bars, style: &Style, key: Key) {
-    let cadence = if key.mode == Mode::Major { style.cadence.0 } else { style.cadence.1 };
-    let count = bars.len();
-    if count >= 2 {
-        bars[count - 2] = chords(cadence, key);
-        bars[count - 1] = vec![Chord::tonic(key)];
+    /// All chords in order.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
     }
 }
 
-/// Where a voicing may lie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Register {
-    pub(crate) low: u8,
-    pub(crate) high: u8,
-    pub(crate) centre: u8,
-}
-
-/// Spreads a chord in `voices` notes within the register, as near as can be to the voicing before.
-///
-/// All close positions are tried; the cost is the movement of the voices plus half the distance of their mean
-/// from the register's centre (our choice).
-pub(crate) fn voice(chord: &Chord, before: &[u8], register: Register, voices: usize) -> Vec<u8> {
-    let tones = essential_tones(chord, voices);
-    let mut best: (f64, Vec<u8>) = (f64::INFINITY, Vec::new());
-    for lowest in register.low..=register.high {
-        let Some(rotation) = tones.iter().position(|tone| *tone == lowest % 12) else {
-            continue;
-        };
-        let voicing = stack(lowest, &tones, rotation);
-        if voicing.last().is_some_and(|top| *top > register.high) {
-            continue;
-        }
-        let cost = movement(&voicing, before) + 0.5 * (mean(&voicing) - f64::from(register.centre)).abs();
-        if cost < best.0 {
-            best = (cost, voicing);
-        }
-    }
-    best.1
-}
-
-/// The pitch classes to play, sorted: without the fifth, then the root, when there are too many.
-fn essential_tones(chord: &Chord, voices: usize) -> Vec<u8> {
-    let mut intervals = chord.intervals.clone();
-    for spare in [7, 0] {
-        if intervals.len() > voices {
-            intervals.retain(|interval| *interval != spare);
-        }
-    }
-    let mut tones: Vec<u8> = intervals.iter().map(|interval| (chord.root + interval) % 12).collect();
-    tones.sort_unstable();
-    tones.dedup();
-    tones
-}
-
-/// The tones upward from `lowest`, each less than an octave above it.
-fn stack(lowest: u8, tones: &[u8], rotation: usize) -> Vec<u8> {
-    let first = tones[rotation];
-    let mut keys: Vec<u8> = tones.iter().map(|tone| lowest + (tone + 12 - first) % 12).collect();
-    keys.sort_unstable();
-    keys
-}
-
-fn movement(voicing: &[u8], before: &[u8]) -> f64 {
-    if before.is_empty() {
-        return 0.0;
-    }
-    let nearest = |key: &u8| before.iter().map(|old| old.abs_diff(*key)).min().unwrap_or(0);
-    voicing.iter().map(|key| f64::from(nearest(key))).sum()
-}
-
-fn mean(keys: &[u8]) -> f64 {
-    keys.iter().map(|key| f64::from(*key)).sum::<f64>() / keys.len().max(1) as f64
+/// The key of a bass tone nearest to the bass before, drawn a little to the middle of the range.
+fn bass_key(pitch_class: u8, before: Option<u8>) -> u8 {
+    let cost = |key: &u8| {
+        10 * before.map_or(0, |old| old.abs_diff(*key)) as u32 + 2 * u32::from(key.abs_diff(BASS_CENTRE))
+    };
+    (BASS_LOW..=BASS_HIGH).filter(|key| key % 12 == pitch_class % 12).min_by_key(cost).unwrap_or(BASS_CENTRE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::piece::TICKS_PER_BEAT;
+    use crate::theory::Mode;
 
-    const REGISTER: Register = Register { low: 48, high: 72, centre: 60 };
+    const C_MAJOR: Key = Key { tonic: 0, mode: Mode::Major };
 
-    #[test]
-    fn voices_move_little() {
-        let mut before = Vec::new();
-        for symbol in ["I", "vi", "IV", "V", "I", "ii7", "V7", "Imaj7"] {
-            let chord = Chord::parse(symbol, 0).unwrap();
-            let voicing = voice(&chord, &before, REGISTER, 3);
-            assert_eq!(voicing.len(), 3, "{symbol}");
-            assert!(voicing.iter().all(|key| chord.contains(*key)), "{symbol}: {voicing:?}");
-            if !before.is_empty() {
-                // Each of three voices moves at most a minor third on average.
-                assert!(movement(&voicing, &before) <= 9.0, "{symbol}: {before:?} {voicing:?}");
-            }
-            before = voicing;
-        }
+    fn bar(symbols: &str) -> Bar {
+        Bar::parse(symbols, C_MAJOR)
     }
 
     #[test]
     fn spans_tile_bars_of_three() {
-        let key = Key { tonic: 0, mode: Mode::Major };
-        let bars = vec![chords("I V", key), chords("vi", key), chords("I", key)];
-        let harmony = Harmony::from_bars(&bars, 3, key);
+        let harmony = Harmony::from_bars(&[bar("I V"), bar("vi"), bar("I")], Metre::ThreeFour, C_MAJOR);
         let ends: Vec<u32> = harmony.spans.iter().map(|span| span.end / TICKS_PER_BEAT).collect();
         assert_eq!(ends, [2, 3, 6, 9]);
         assert_eq!(harmony.at(2 * TICKS_PER_BEAT).chord.root, 7);
@@ -220,11 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn sections_end_with_their_progression() {
-        let key = Key { tonic: 0, mode: Mode::Major };
-        let four: Bars = "I | vi | IV | V".split('|').map(|bar| chords(bar, key)).collect();
-        assert_eq!(lay_out(&four, 2)[1][0].root, 7);
-        assert_eq!(lay_out(&four, 6)[5][0].root, 7);
-        assert_eq!(lay_out(&four, 8)[0][0].root, 0);
+    fn six_eight_has_two_chords_a_bar_at_most() {
+        let harmony = Harmony::from_bars(&[bar("I IV V"), bar("I")], Metre::SixEight, C_MAJOR);
+        let ends: Vec<u32> = harmony.spans.iter().map(|span| span.end).collect();
+        assert_eq!(ends, [1440, 2880, 5760]);
+    }
+
+    #[test]
+    fn the_bass_takes_the_short_way() {
+        let harmony = Harmony::from_bars(&[bar("I V/3 vi"), bar("IV V I")], Metre::FourFour, C_MAJOR);
+        for pair in harmony.spans().windows(2) {
+            // A fourth down is a fifth up at the bottom of the range, and so on: a sixth at most.
+            assert!(pair[0].bass.abs_diff(pair[1].bass) <= 8, "{pair:?}");
+        }
+        for tonic in 0..12 {
+            assert!((BASS_LOW..=BASS_HIGH).contains(&bass_key(tonic, None)));
+        }
     }
 }

@@ -3,16 +3,21 @@
 mod arrange;
 mod bass;
 mod chordal;
+mod counter;
 mod drums;
 mod finish;
+mod form;
 mod harmony;
 mod melody;
 mod plan;
+mod progression;
+mod voicing;
 
 use crate::family::Split;
-use crate::piece::{Label, Lyric, Note, Part, Piece, Role, STEP, Section};
+use crate::piece::{ChordSpan, Label, Lyric, Note, Part, Piece, Role, STEP, Section};
 use crate::rng::{Purpose, Rng};
 use crate::{lyrics, words};
+pub(crate) use finish::separate;
 use plan::Plan;
 
 /// Composes piece `index` of the corpus of `seed`. The result depends on nothing else.
@@ -30,13 +35,16 @@ pub fn compose(seed: u64, index: u64, split: Split) -> Piece {
         style: plan.style.name,
         key: plan.key,
         tempo_bpm: plan.tempo_bpm,
-        beats_per_bar: plan.beats_per_bar,
-        mood: words::mood(plan.style, plan.key.mode, plan.tempo_bpm, &mut rng),
+        metre: plan.metre,
+        mood: "",
         parts,
+        chords: chords(&plan),
         sections,
         lyrics: Vec::new(),
         captions: Vec::new(),
+        source: None,
     };
+    piece.mood = words::mood(&piece, plan.style, &mut rng);
     piece.lyrics = sung(&piece, &mut Rng::for_piece(seed, index, Purpose::Lyrics));
     words::describe(&mut piece, plan.style, &mut Rng::for_piece(seed, index, Purpose::Words));
     piece
@@ -47,7 +55,7 @@ fn write_part(plan: &Plan, player: usize, rng: &mut Rng) -> Part {
     let notes = match who.role {
         Role::Solo => solo(plan, player, rng),
         Role::Melody => melody::tune(plan, player, rng),
-        Role::Counter => melody::counter(plan, player),
+        Role::Counter => counter::counter(plan, player),
         Role::Chords | Role::Pad | Role::Arpeggio => chordal::chords(plan, player, rng),
         Role::Bass => bass::line(plan, player, rng),
         Role::Drums => drums::groove(plan, player, rng),
@@ -64,6 +72,14 @@ fn solo(plan: &Plan, player: usize, rng: &mut Rng) -> Vec<Note> {
     notes
 }
 
+fn chords(plan: &Plan) -> Vec<ChordSpan> {
+    plan.harmony
+        .spans()
+        .iter()
+        .map(|span| ChordSpan { start: span.start, end: span.end, chord: span.chord.clone(), key: span.key })
+        .collect()
+}
+
 fn sections(plan: &Plan, parts: &[Part]) -> Vec<Section> {
     let last = plan.sections.len().saturating_sub(1);
     plan.sections
@@ -76,6 +92,7 @@ fn sections(plan: &Plan, parts: &[Part]) -> Vec<Section> {
             let families = parts.iter().filter(plays).map(|part| part.family).collect();
             Section {
                 label: planned.label,
+                key: planned.key,
                 start,
                 end,
                 energy: planned.energy,
@@ -88,7 +105,7 @@ fn sections(plan: &Plan, parts: &[Part]) -> Vec<Section> {
 
 /// Whether a note belongs between two bar lines, though human timing may have moved it a little before the first.
 ///
-/// Notes are written on sixteenths and moved by at most 15 ms, which is less than half a sixteenth at any tempo.
+/// Notes are written on sixteenths and moved by at most 31 ms, which is less than half a sixteenth at any tempo.
 fn is_within(note: &Note, start: u32, end: u32) -> bool {
     (start..end).contains(&(note.start + STEP / 2))
 }

@@ -1,41 +1,23 @@
-//! The plan of a piece: style, key, tempo, form, players and harmony, before any note.
+//! The plan of a piece: style, key, metre, tempo, form, players and harmony, before any note.
 
 use super::arrange::{self, Player};
+use super::form::{self, PlannedSection};
 use super::harmony::Harmony;
 use crate::family::Split;
-use crate::piece::{Label, TAIL_SECS, TICKS_PER_BEAT, secs_to_ticks};
+use crate::metre::Metre;
+use crate::piece::{Label, Role, TAIL_SECS, secs_to_ticks};
 use crate::rng::Rng;
 use crate::style::{STYLES, Style};
 use crate::theory::{Key, Mode};
-
-/// Shortest and longest piece in seconds, the ringing out included.
-const SHORTEST_SECS: f64 = 30.0;
-const LONGEST_SECS: f64 = 60.0;
-
-/// A section before it has notes.
-#[derive(Clone, Debug)]
-pub(crate) struct PlannedSection {
-    pub(crate) label: Label,
-    pub(crate) first_bar: u32,
-    pub(crate) bars: u32,
-    pub(crate) energy: f64,
-    /// For each player, whether it plays here.
-    pub(crate) active: Vec<bool>,
-}
-
-impl PlannedSection {
-    pub(crate) fn end_bar(&self) -> u32 {
-        self.first_bar + self.bars
-    }
-}
 
 /// The plan of a piece.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) style: &'static Style,
     pub(crate) key: Key,
+    /// Quarter notes per minute.
     pub(crate) tempo_bpm: u32,
-    pub(crate) beats_per_bar: u32,
+    pub(crate) metre: Metre,
     pub(crate) sections: Vec<PlannedSection>,
     pub(crate) players: Vec<Player>,
     pub(crate) harmony: Harmony,
@@ -47,26 +29,26 @@ impl Plan {
         let style: &'static Style = STYLES[rng.int(0, STYLES.len() - 1)];
         let mode = if rng.chance(style.minor_share) { Mode::Minor } else { Mode::Major };
         let key = Key { tonic: rng.int(0, 11) as u8, mode };
-        let tempo_bpm = rng.int(style.tempo_bpm.0 as usize, style.tempo_bpm.1 as usize) as u32;
-        let beats_per_bar = if rng.chance(style.waltz_share) { 3 } else { 4 };
-        let mut sections = form(tempo_bpm, beats_per_bar, rng);
+        let metre = Metre::ALL[rng.weighted(&style.metres)];
+        let tempo_bpm = tempo(style, metre, rng);
+        let mut sections = form::draw(style, key, tempo_bpm, metre, rng);
         let players = arrange::players(style, split, rng);
         arrange::activate(&mut sections, &players, style, rng);
-        let harmony = Harmony::draw(style, key, tempo_bpm, beats_per_bar, &sections, rng);
-        Self { style, key, tempo_bpm, beats_per_bar, sections, players, harmony }
+        let harmony = Harmony::draw(style, key, tempo_bpm, metre, &sections, rng);
+        Self { style, key, tempo_bpm, metre, sections, players, harmony }
     }
 
     pub(crate) fn bar_ticks(&self) -> u32 {
-        self.beats_per_bar * TICKS_PER_BEAT
+        self.metre.bar_ticks()
     }
 
     /// Sixteenths of a bar.
     pub(crate) fn bar_steps(&self) -> u32 {
-        self.beats_per_bar * 4
+        self.metre.bar_steps()
     }
 
     pub(crate) fn bars(&self) -> u32 {
-        self.sections.last().map_or(0, PlannedSection::end_bar)
+        form::bars(&self.sections)
     }
 
     /// Last tick of the piece, the ringing out included.
@@ -74,8 +56,14 @@ impl Plan {
         self.bars() * self.bar_ticks() + secs_to_ticks(TAIL_SECS, self.tempo_bpm)
     }
 
-    pub(crate) fn beat_secs(&self) -> f64 {
+    /// Length of a quarter note.
+    pub(crate) fn quarter_secs(&self) -> f64 {
         60.0 / f64::from(self.tempo_bpm)
+    }
+
+    /// So many seconds in ticks.
+    pub(crate) fn ticks(&self, secs: f64) -> u32 {
+        secs_to_ticks(secs, self.tempo_bpm)
     }
 
     /// Whether a bar is the last: everyone holds the final chord there.
@@ -85,90 +73,58 @@ impl Plan {
 
     /// The sections a player plays in.
     pub(crate) fn sections_of(&self, player: usize) -> impl Iterator<Item = &PlannedSection> {
-        self.sections.iter().filter(move |section| section.active.get(player).copied().unwrap_or(false))
+        self.sections.iter().filter(move |section| section.plays(player))
     }
 
-    /// How hard notes are struck at an energy of 0 to 1.
-    ///
-    /// A narrow range: General MIDI instruments lose some 8 dB from 100 to 64.
-    pub(crate) fn velocity(energy: f64) -> f64 {
-        70.0 + 34.0 * energy
+    /// The section after one, if any.
+    pub(crate) fn after(&self, section: &PlannedSection) -> Option<&PlannedSection> {
+        self.sections.iter().find(|next| next.first_bar == section.end_bar())
+    }
+
+    /// Whether a section prepares a chorus that is louder than itself.
+    pub(crate) fn builds(&self, section: &PlannedSection) -> bool {
+        self.after(section)
+            .is_some_and(|next| next.label == Label::Chorus && next.energy > section.energy + 0.1)
+    }
+
+    /// Whether anyone plays a role.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.players.iter().any(|player| player.role == role)
+    }
+
+    /// The energy at a tick: the section's, rising before a louder chorus, falling in an outro.
+    pub(crate) fn energy(&self, section: &PlannedSection, tick: u32) -> f64 {
+        let bar_ticks = f64::from(self.bar_ticks());
+        let place = (f64::from(tick) / bar_ticks - f64::from(section.first_bar)).max(0.0);
+        let bars = f64::from(section.bars);
+        // A phrase breathes: a little louder in its middle than at its ends.
+        let phrase = (place % 4.0) / 4.0;
+        let breath = 0.06 * (4.0 * phrase * (1.0 - phrase)) - 0.03;
+        let rise_bars = 2.0f64.min(bars / 2.0);
+        let rise = ((place - (bars - rise_bars)) / rise_bars).clamp(0.0, 1.0);
+        let moved = match self.after(section) {
+            Some(next) if self.builds(section) => rise * (next.energy - section.energy) * 0.8,
+            None if section.label == Label::Outro => -0.2 * (place / bars).min(1.0),
+            _ => 0.0,
+        };
+        (section.energy + breath + moved).clamp(0.0, 1.0)
+    }
+
+    /// How hard notes are struck at a tick of a section: 60 to 110 before accents.
+    pub(crate) fn velocity(&self, section: &PlannedSection, tick: u32) -> f64 {
+        60.0 + 50.0 * self.energy(section, tick)
     }
 }
 
-/// Sections whose bars fill 30 to 60 s: whole units of two or four bars.
-fn form(tempo_bpm: u32, beats_per_bar: u32, rng: &mut Rng) -> Vec<PlannedSection> {
-    let bar_secs = f64::from(beats_per_bar) * 60.0 / f64::from(tempo_bpm);
-    let unit_bars: u32 = if bar_secs < 2.2 { 4 } else { 2 };
-    let unit_secs = f64::from(unit_bars) * bar_secs;
-    let fewest = ((SHORTEST_SECS - TAIL_SECS) / unit_secs).ceil() as usize;
-    let most = ((LONGEST_SECS - TAIL_SECS) / unit_secs).floor() as usize;
-    let units = rng.int(fewest, most);
-    let labels = labels(units, rng);
-    let lengths = share_units(&labels, units, rng);
-    let mut first_bar = 0;
-    labels
-        .into_iter()
-        .zip(lengths)
-        .map(|(label, units)| {
-            let bars = units as u32 * unit_bars;
-            let section =
-                PlannedSection { label, first_bar, bars, energy: energy(label, rng), active: Vec::new() };
-            first_bar += bars;
-            section
-        })
-        .collect()
-}
-
-/// Three to six labels, at most one per unit; every form has a chorus.
-fn labels(units: usize, rng: &mut Rng) -> Vec<Label> {
-    use Label::{Bridge, Chorus, Intro, Outro, Verse};
-    const FORMS: [&[Label]; 11] = [
-        &[Verse, Chorus, Outro],
-        &[Intro, Verse, Chorus],
-        &[Verse, Bridge, Chorus],
-        &[Intro, Verse, Chorus, Outro],
-        &[Verse, Chorus, Bridge, Chorus],
-        &[Intro, Verse, Bridge, Chorus],
-        &[Intro, Verse, Chorus, Bridge, Chorus],
-        &[Intro, Verse, Chorus, Verse, Outro],
-        &[Verse, Chorus, Verse, Chorus, Outro],
-        &[Intro, Verse, Chorus, Verse, Chorus, Outro],
-        &[Intro, Verse, Chorus, Bridge, Chorus, Outro],
-    ];
-    let fitting: Vec<&[Label]> = FORMS.into_iter().filter(|form| form.len() <= units).collect();
-    rng.pick(&fitting).map_or_else(|| FORMS[0].to_vec(), |form| form.to_vec())
-}
-
-/// One unit each, the rest to verses and choruses first.
-fn share_units(labels: &[Label], units: usize, rng: &mut Rng) -> Vec<usize> {
-    let mut lengths = vec![1; labels.len()];
-    for _ in labels.len()..units {
-        let weights: Vec<f64> = labels
-            .iter()
-            .zip(&lengths)
-            .map(|(label, length)| {
-                let wish = match label {
-                    Label::Verse | Label::Chorus => 2.0,
-                    Label::Bridge => 0.7,
-                    Label::Intro | Label::Outro => 0.15,
-                };
-                // The longer a section already is, the less it asks for more.
-                wish / (*length as f64).powi(2)
-            })
-            .collect();
-        lengths[rng.weighted(&weights)] += 1;
+/// A tempo in the style's range; in 6/8 the dotted beat has the slower half of it, and quarters are half as fast again.
+fn tempo(style: &Style, metre: Metre, rng: &mut Rng) -> u32 {
+    let (slowest, fastest) = (style.tempo_bpm.0 as usize, style.tempo_bpm.1 as usize);
+    match metre {
+        Metre::SixEight => {
+            let beat = rng.int(slowest.max(60), ((slowest + fastest) / 2).clamp(64, 108)) as u32;
+            // Whole numbers of both beats and quarters.
+            beat / 2 * 3
+        }
+        _ => rng.int(slowest, fastest) as u32,
     }
-    lengths
-}
-
-fn energy(label: Label, rng: &mut Rng) -> f64 {
-    let middle = match label {
-        Label::Intro => 0.4,
-        Label::Verse => 0.55,
-        Label::Chorus => 0.9,
-        Label::Bridge => 0.6,
-        Label::Outro => 0.35,
-    };
-    middle + rng.uniform(-0.1, 0.1)
 }
