@@ -33,7 +33,7 @@ Usage: published_parts [--clap DIR] [--vae DIR] [flags]
 
 Parts that are not given are made with random weights, once: what comes out is noise until language model and diffusion are trained for
 the two published parts (`train encode`, `train lm`, `train diffusion`). At full size they take 5 GB of disk, and 5 GB of memory, as one
-part is in memory at a time; on two cores, 5 s of sound take about ten minutes.
+part is in memory at a time; on two busy cores, 5 s of sound took a quarter of an hour.
 
   --clap DIR        directory of a published CLAP
   --vae DIR         directory of a published autoencoder of Stable Audio's kind
