@@ -56,10 +56,10 @@ impl Vocos {
     }
 
     /// Loads a published directory: `config.yaml` (or `config.json`) and weights as [`Checkpoint::open`] finds them (`pytorch_model.bin` or
-    /// safetensors), in f32. The file's own window and filters make the features.
+    /// safetensors), in f32. The file's own windows and filters are used.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] lists every tensor that does not fit; [`Error::Input`] where the window of the inverse transform is no periodic
+    /// [`Error::Checkpoint`] lists every tensor that does not fit; [`Error::Input`] where the window of the inverse transform is far from a periodic
     /// Hann window. See also [`VocosConfig::read_published`].
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
         Self::load_as(dir, device, Kind::Float)
@@ -74,9 +74,9 @@ impl Vocos {
         let dir = dir.as_ref();
         let config = VocosConfig::read_published(dir)?;
         let store = conv::store(device, kind)?;
-        let vocos = Self::new(&store.root(), &config)?;
+        let mut vocos = Self::new(&store.root(), &config)?;
         store.load(&Checkpoint::open(dir)?, &LoadOptions::default())?;
-        vocos.head.check_window()?;
+        vocos.head.take_window()?;
         Ok(vocos)
     }
 
