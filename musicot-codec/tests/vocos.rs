@@ -193,6 +193,8 @@ fn requests_that_make_no_sense_are_refused() {
         assert!(vocos.mel(&Tensor::zeros([1, 1, 99], options)).is_err());
         assert!(vocos.mel(&Tensor::full([1, 99], f64::NAN, options)).is_err());
         assert!(vocos.mel(&Tensor::zeros([1, 0], options)).is_err());
+        let message = vocos.mel(&Tensor::zeros([0, 99], options)).unwrap_err().to_string();
+        assert!(message.contains("at least 1 clip"), "{message}");
         for shape in [vec![1, 11, 5], vec![10, 5], vec![1, 10, 0]] {
             assert!(vocos.decode(&Tensor::zeros(shape.as_slice(), options)).is_err(), "{shape:?}");
         }

@@ -94,10 +94,13 @@ impl Vocos {
     /// frames with the padding `center`, `samples / hop` with `same`. At the ends the sound is mirrored.
     ///
     /// # Errors
-    /// [`Error::Shape`] for another number of axes; [`Error::Input`] for samples that are not finite, or too few to be mirrored.
+    /// [`Error::Shape`] for another number of axes; [`Error::Input`] for no clip, or samples that are not finite or too few to be mirrored.
     pub fn mel(&self, audio: &Tensor) -> Result<Tensor> {
         expect("audio", audio, &[ANY, ANY])?;
         expect_finite("audio", audio)?;
+        if audio.size()[0] == 0 {
+            return Err(Error::input("audio", "expected at least 1 clip, got 0").into());
+        }
         tch::no_grad(|| self.features.forward(&audio.f_to_kind(Kind::Float)?))
     }
 
