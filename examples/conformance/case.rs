@@ -43,6 +43,15 @@ impl Case {
         &self.kind
     }
 
+    /// The checkpoint of a kind whose files have no usual name: the only file of weights beside the inputs, or where there are several the
+    /// directory, in which one with a usual name is looked for.
+    pub fn weights(&self) -> PathBuf {
+        let files = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let found: Vec<PathBuf> =
+            files.filter(|file| is_of_weights(file) && file.as_path() != self.path()).collect();
+        <[PathBuf; 1]>::try_from(found).map_or_else(|_| self.dir.clone(), |[file]| file)
+    }
+
     /// The options of the kind. Others are passed over, as a case may hold remarks, but named in case they are misspelt.
     pub fn options<T: DeserializeOwned>(&self) -> Outcome<T> {
         let options = Value::Object(self.options.clone());
@@ -56,6 +65,22 @@ impl Case {
     /// Whether there is an input of this name.
     pub fn has(&self, name: &str) -> bool {
         self.inputs.info(&format!("in.{name}")).is_some()
+    }
+
+    /// Where a part of a published pipeline lies: in the case's directory, or below it as in the pipeline's own.
+    pub fn part(&self, name: &str) -> PathBuf {
+        let below = self.dir.join(name);
+        let is_below = !self.dir.join("config.json").exists() && below.join("config.json").is_file();
+        if is_below { below } else { self.dir.clone() }
+    }
+
+    /// An input of numbers, as f32.
+    pub fn numbers(&self, name: &str) -> Outcome<Tensor> {
+        let tensor = self.input(name)?;
+        match tensor.kind() {
+            Kind::Int | Kind::Int64 => Ok(tensor.f_to_kind(Kind::Float)?),
+            _ => self.floats(name),
+        }
     }
 
     /// An input of floating point, as f32.
@@ -73,6 +98,15 @@ impl Case {
         match axes.checked_sub(tensor.dim()) {
             Some(missing) => Ok(tensor.f_reshape([vec![1; missing], tensor.size()].concat())?),
             None => Err(self.wrong(name, &format!("at most {axes} axes"), &tensor)),
+        }
+    }
+
+    /// A clip `[samples]` of one channel; other axes may only be of length 1.
+    pub fn clip(&self, name: &str) -> Outcome<Tensor> {
+        let tensor = self.floats(name)?;
+        match tensor.size().iter().filter(|size| **size != 1).count() {
+            0 | 1 => Ok(tensor.f_reshape([-1])?),
+            _ => Err(self.wrong(name, "one channel [samples]", &tensor)),
         }
     }
 
@@ -96,6 +130,11 @@ impl Case {
         format!("{}: {reason}", self.dir.join("case.json").display()).into()
     }
 
+    /// An error about an input.
+    pub fn broken_input(&self, name: &str, reason: &str) -> Box<dyn Error> {
+        format!("{}: `in.{name}`: {reason}", self.path().display()).into()
+    }
+
     fn input(&self, name: &str) -> Outcome<Tensor> {
         let full = format!("in.{name}");
         match self.inputs.info(&full) {
@@ -105,11 +144,15 @@ impl Case {
     }
 
     fn wrong(&self, name: &str, expected: &str, found: &Tensor) -> Box<dyn Error> {
-        let (path, kind, size) = (self.path().display(), found.kind(), found.size());
-        format!("{path}: `in.{name}`: expected {expected}, got {kind:?} {size:?}").into()
+        self.broken_input(name, &format!("expected {expected}, got {:?} {:?}", found.kind(), found.size()))
     }
 
     fn path(&self) -> &Path {
         self.inputs.path()
     }
+}
+
+fn is_of_weights(file: &Path) -> bool {
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("safetensors" | "bin" | "pt" | "pth" | "th" | "ckpt"))
 }

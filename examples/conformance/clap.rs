@@ -21,7 +21,7 @@ struct Options {
 pub fn run(case: &Case) -> Outcome<Outputs> {
     let options: Options = case.options()?;
     let clap = match case.kind() {
-        "clap_laion" => Clap::load_laion(&case.dir, Device::Cpu)?,
+        "clap_laion" => Clap::load_laion(case.weights(), Device::Cpu)?,
         _ => Clap::load(&case.dir, Device::Cpu)?,
     };
     let (mut outputs, mut embeds) = (Outputs::new(), Vec::new());
@@ -51,7 +51,7 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
 fn features(case: &Case, clap: &Clap, number: usize, is_rounded: bool) -> Outcome<ClipFeatures> {
     let (wav, offset, longer) =
         (format!("wav.{number}"), format!("offset.{number}"), format!("is_longer.{number}"));
-    let samples = case.floats(&wav)?.f_reshape([-1])?;
+    let samples = case.clip(&wav)?;
     let samples = if is_rounded { quantize(&samples)? } else { samples };
     let crop = match case.has(&offset) {
         false => Crop::Default,

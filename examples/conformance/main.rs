@@ -39,7 +39,7 @@ clap       a ClapModel; options: texts, max_length [the longest text's], quantiz
                 starts, or with fusion three frames; is_longer.i [found]: whether to fuse the clip's pictures
            out: mel.i [pictures, frames, bands], text_ids [texts, max_length], audio_embeds [clips, dim], text_embeds [texts, dim] (unit norm),
                 logits_per_audio [clips, texts]
-clap_laion the same for a checkpoint of the original code, with RoBERTa's tokenizer beside it; max_length [77]
+clap_laion the same for a checkpoint of the original code (a file of any name), with RoBERTa's tokenizer beside it; max_length [77]
 dac        a directory with transformers' config.json, or with Descript's weights.pth; options: levels [all]
            in:  audio [batch, 1, samples], padded with silence to whole frames
            out: codes [batch, levels, frames], decoded [batch, 1, samples] from them, not longer than audio
@@ -50,13 +50,14 @@ encodec    options: levels [all]
 llama      options: new_tokens
            in:  input_ids [batch, seq]; attention_mask [batch, seq] where rows are padded on the left
            out: logits [batch, seq, vocab], greedy_tokens [batch, steps], greedy_logits [batch, steps, vocab]
-oobleck    an AutoencoderOobleck of diffusers, or a directory of stable-audio-tools
+oobleck    an AutoencoderOobleck of diffusers, or a directory of stable-audio-tools; may lie in the case's folder `vae`
            in:  audio [batch, channels, samples], latents [batch, latent_dim, frames]
            out: mean, std [batch, latent_dim, frames] of audio; decoded [batch, channels, samples] of latents
-rvq        options: levels [all], prefix of the names [found]
-           in:  x [.., dim]; or [batch, dim, frames]
+rvq        codebooks of vector-quantize-pytorch or EnCodec, in a file of any name; options: levels [all], prefix of the names [found]
+           in:  x [.., dim]; or [batch, dim, frames], which EnCodec's codebooks get where both fit
            out: codes [.., levels], quantized [.., dim]; or [levels, batch, frames], [batch, dim, frames]
-sa_dit     Stable Audio's transformer in the layout of diffusers, sa_dit_original in that of stable-audio-tools: each may be either
+sa_dit     Stable Audio's transformer in the layout of diffusers, sa_dit_original in that of stable-audio-tools: each may be either;
+           may lie in the case's folder `transformer`
            in:  latents [batch, channels, frames], timestep [batch], text [batch, seq, dim], global [batch, dim];
                 text_mask [batch, seq] of 0 and 1 where not all of the text is attended to
            out: sample [batch, channels, frames]

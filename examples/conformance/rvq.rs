@@ -16,23 +16,21 @@ struct Options {
     prefix: Option<String>,
 }
 
-/// Where a whole EnCodec keeps its quantiser.
-const IN_ENCODEC: &str = "quantizer.";
-
 pub fn run(case: &Case) -> Outcome<Outputs> {
     let options: Options = case.options()?;
-    let file = Checkpoint::open(&case.dir)?;
-    let is_encodec = file.names().iter().any(|name| name.starts_with(IN_ENCODEC));
-    let found = if is_encodec { IN_ENCODEC } else { "" };
-    let rvq = PublishedRvq::read(&file, options.prefix.as_deref().unwrap_or(found), Device::Cpu)?;
+    let file = Checkpoint::open(case.weights())?;
+    let prefix = options.prefix.map_or_else(|| PublishedRvq::find_prefix(&file), Ok)?;
+    let rvq = PublishedRvq::read(&file, &prefix, Device::Cpu)?;
     let levels = options.levels.unwrap_or(rvq.levels());
     if !(1..=rvq.levels()).contains(&levels) {
         return Err(case.broken(&format!("levels: expected 1 to {}, got {levels}", rvq.levels())));
     }
     let x = case.floats("x")?;
-    let (vectors_last, dim) = (x.size().last().copied(), Some(rvq.dim() as i64));
     // EnCodec's own order: `x [batch, dim, frames]`, codes `[levels, batch, frames]`.
-    let is_channels_first = x.dim() == 3 && vectors_last != dim && x.size().get(1).copied() == dim;
+    let is_channels_first = match x.size()[..] {
+        [_, rows, columns] if rows == rvq.dim() as i64 => columns != rows || is_encodec(&file),
+        _ => false,
+    };
     let vectors = if is_channels_first { x.f_transpose(1, 2)? } else { x };
     let codes = rvq.encode(&vectors)?.f_narrow(-1, 0, levels as i64)?;
     let quantized = rvq.decode(&codes)?;
@@ -41,4 +39,9 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
         false => (codes, quantized),
     };
     Ok(vec![("codes".into(), codes), ("quantized".into(), quantized)])
+}
+
+/// Whether the names are those of EnCodec (of transformers, or of its own package).
+fn is_encodec(file: &Checkpoint) -> bool {
+    file.names().iter().any(|name| name.contains(".codebook.") || name.contains("vq.layers."))
 }

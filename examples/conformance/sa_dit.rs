@@ -15,7 +15,7 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     let Options {} = case.options()?;
     let latents = case.floats("latents")?;
     let batch = latents.size().first().copied().unwrap_or_default();
-    let mut timestep = case.floats("timestep")?;
+    let mut timestep = case.numbers("timestep")?;
     if timestep.numel() == 1 {
         timestep = timestep.f_reshape([1])?.f_expand([batch], false)?;
     }
@@ -25,6 +25,6 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
     };
     let condition =
         StableAudioCondition { text: case.floats("text")?, global: case.floats("global")?, text_mask };
-    let dit = StableAudioDit::load(&case.dir, Device::Cpu)?;
+    let dit = StableAudioDit::load(case.part("transformer"), Device::Cpu)?;
     Ok(vec![("sample".into(), dit.forward(&latents, &timestep, &condition)?)])
 }

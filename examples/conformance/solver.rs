@@ -29,7 +29,15 @@ pub fn run(case: &Case) -> Outcome<Outputs> {
         ("timesteps".into(), Tensor::f_from_slice(run.timesteps())?),
     ];
     for step in 0..run.timesteps().len() {
-        let output = toy(&toy_w, &run.model_input(&sample)?)?;
+        let output =
+            toy(&toy_w, &run.model_input(&sample)?).ok().filter(|output| output.size() == sample.size());
+        let Some(output) = output else {
+            let (factor, sample) = (toy_w.size(), sample.size());
+            return Err(case.broken_input(
+                "toy_w",
+                &format!("{factor:?} times in.sample {sample:?} is not of that shape"),
+            ));
+        };
         let noise = match run.needs_noise() {
             true => Some(case.floats(&format!("noise.{step}"))?),
             false => None,

@@ -49,6 +49,18 @@ fn a_file_of_descript_says_its_sizes() {
     );
 }
 
+#[test]
+fn a_file_of_descript_may_have_the_name_it_is_downloaded_under() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = Case("dac_descript").folder().join("weights.pth");
+    let load = || Dac::load(folder.path(), Device::Cpu);
+    names(load(), &["config.json"]);
+    std::fs::copy(&weights, folder.path().join("weights_44khz_8kbps_0.0.1.pth")).unwrap();
+    assert_eq!(load().unwrap().config().codebook_size, 16);
+    std::fs::copy(&weights, folder.path().join("weights_24khz_8kbps_0.0.4.pth")).unwrap();
+    names(load(), &["config.json"]);
+}
+
 /// The codewords chosen by rounded activations are mostly the same; decoding is compared on the same codes.
 #[test]
 fn bfloat16_stays_close_to_f32() {

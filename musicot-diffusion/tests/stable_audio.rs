@@ -294,6 +294,18 @@ fn the_transformer_is_found_below_any_prefix() {
         .expect_refused(&["several", "one.", "two."]);
 }
 
+/// A file in half precision holds rounded ones, which the reference computes with.
+#[test]
+fn rotary_frequencies_of_the_file_count() {
+    let (case, name) = ("sa_dit_original", "model.model.transformer.rotary_pos_emb.inv_freq");
+    let inputs = Inputs::of(case);
+    let published = inputs.run(&StableAudioDit::load(folder(case), Device::Cpu).unwrap());
+    // Without any they follow from the sizes; zeros rotate nothing.
+    assert_eq!(inputs.run(&Copy::of(case).without(name).load().unwrap()), published);
+    assert_ne!(inputs.run(&Copy::of(case).with(name, &[16]).load().unwrap()), published);
+    Copy::of(case).with(name, &[15]).expect_refused(&[name, "[16]", "[15]"]);
+}
+
 #[test]
 fn what_a_configuration_says_is_honoured() {
     let read = |case: &str| StableAudioDit::load(folder(case), Device::Cpu).unwrap().config().clone();

@@ -1,6 +1,6 @@
 //! Codebooks of other projects' checkpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use musicot_core::checkpoint::Checkpoint;
@@ -54,6 +54,21 @@ impl PublishedRvq {
         let codebooks = source.codebooks()?;
         let projections = source.projections(codebooks[0].size()[1], device)?;
         Ok(Self { model: model(&codebooks, device)?, projections })
+    }
+
+    /// What stands before the names of the one quantiser of a checkpoint that may hold other things too: `"quantizer."` in a whole EnCodec,
+    /// `""` in a file of a quantiser alone.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where there is no quantiser of these layouts, or several, which it names.
+    pub fn find_prefix(file: &Checkpoint) -> Result<String> {
+        let names = file.names();
+        let prefixes: BTreeSet<&str> = names.iter().filter_map(|name| prefix(name)).collect();
+        match prefixes.iter().collect::<Vec<_>>()[..] {
+            [one] => Ok((*one).to_owned()),
+            [] => Err(Error::format(file.path(), "no codebooks of a residual quantiser")),
+            _ => Err(Error::format(file.path(), format!("codebooks of several quantisers: {prefixes:?}"))),
+        }
     }
 
     /// The codebooks without the maps around them.
@@ -144,6 +159,7 @@ impl<'a> Source<'a> {
         let mut books: Vec<Tensor> = Vec::new();
         for name in self.levels.values() {
             let stored = self.floating(name)?;
+            shape::expect_finite(name, &stored)?;
             let book = match stored.size().as_slice() {
                 [1, _, _] => stored.f_squeeze_dim(0)?,
                 [_, _] => stored,
@@ -206,19 +222,32 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// A codebook of a quantiser that has seen no data is all zeros.
-    fn expect_started(&self, name: &str) -> Result<()> {
-        let flag = self.file.tensor(name)?;
-        match flag.numel() == 1 && flag.f_to_kind(Kind::Double)?.f_reshape([1])?.f_double_value(&[0])? != 0.0
-        {
+    /// A codebook of a quantiser that has seen no data is all zeros. One that was filled by hand is as good as one that was trained, whatever
+    /// the `flag` beside it says.
+    fn expect_started(&self, flag: &str) -> Result<()> {
+        let book = flag.rsplit_once('.').map(|(level, _)| format!("{level}.embed")).unwrap_or_default();
+        match self.holds_anything(flag)? || self.holds_anything(&book)? {
             true => Ok(()),
-            false => Err(self.broken(format!("tensor `{name}`: this codebook was never started on data"))),
+            false => Err(self.broken(format!("tensor `{flag}`: this codebook was never started on data"))),
         }
+    }
+
+    fn holds_anything(&self, name: &str) -> Result<bool> {
+        let stored = self.file.tensor(name)?;
+        Ok(stored.f_count_nonzero(None)?.f_int64_value(&[])? > 0)
     }
 
     fn broken(&self, reason: String) -> Error {
         Error::format(self.file.path(), reason)
     }
+}
+
+/// What stands before the quantiser's own names, of which this is a codebook's.
+fn prefix(name: &str) -> Option<&str> {
+    let starts = name.match_indices("layers.").map(|(start, _)| start);
+    let start = starts.into_iter().find(|start| matches!(level(&name[*start..]), Some((_, "embed"))))?;
+    let before = &name[..start];
+    Some(before.strip_suffix("vq.").filter(|rest| rest.is_empty() || rest.ends_with('.')).unwrap_or(before))
 }
 
 /// Level and entry of a name: `layers.2._codebook.embed` (vector-quantize-pytorch), `layers.2.codebook.embed` (transformers) or

@@ -44,8 +44,8 @@ fn codes_and_sums_are_those_of_the_references() {
     }
 }
 
-/// The tensors of a case, changed.
-fn changed(name: &str, change: impl Fn(&mut Vec<(String, Tensor)>)) -> String {
+/// A file in a folder of its own: the tensors of a case, changed.
+fn file_of(name: &str, change: impl Fn(&mut Vec<(String, Tensor)>)) -> (tempfile::TempDir, PathBuf) {
     let file = Checkpoint::open(case(name)).unwrap();
     let mut tensors: Vec<(String, Tensor)> =
         file.names().into_iter().map(|name| (name.clone(), file.tensor(&name).unwrap())).collect();
@@ -53,6 +53,12 @@ fn changed(name: &str, change: impl Fn(&mut Vec<(String, Tensor)>)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("changed.safetensors");
     checkpoint::write(&path, &tensors, Storage::Native).unwrap();
+    (folder, path)
+}
+
+/// Why the tensors of a case, changed, are refused.
+fn changed(name: &str, change: impl Fn(&mut Vec<(String, Tensor)>)) -> String {
+    let (_folder, path) = file_of(name, change);
     let opened = PublishedRvq::open(&path, "", Device::Cpu);
     let error = opened.err().unwrap_or_else(|| panic!("{name} was taken")).to_string();
     assert!(error.contains("changed.safetensors"), "{error}");
@@ -79,8 +85,11 @@ fn what_does_not_fit_is_named() {
         replace(all, embed, Tensor::zeros([1, 16, 12], (Kind::Int64, Device::Cpu)))
     });
     assert!(error.contains(embed) && error.contains("Int64"), "{error}");
-    let flag = "layers.2._codebook.initted";
-    let error = changed("vq_pytorch", |all| replace(all, flag, Tensor::from(false)));
+    let (flag, of_flag) = ("layers.2._codebook.initted", "layers.2._codebook.embed");
+    let error = changed("vq_pytorch", |all| {
+        replace(all, flag, Tensor::from(false));
+        replace(all, of_flag, zeros(&[1, 16, 12]));
+    });
     assert!(error.contains(flag) && error.contains("never started"), "{error}");
     let error = changed("vq_pytorch", |all| all.push(("mlps.0.weight".to_owned(), zeros(&[4, 4]))));
     assert!(error.contains("mlps.0.weight"), "{error}");
@@ -90,4 +99,37 @@ fn what_does_not_fit_is_named() {
     assert!(error.contains("project_out.bias"), "{error}");
     let error = changed("vq_pytorch_projected", |all| replace(all, "project_in.weight", zeros(&[5, 12])));
     assert!(error.contains("project_in") && error.contains("[6, 12]"), "{error}");
+}
+
+#[test]
+fn codebooks_filled_by_hand_are_taken() {
+    let (_folder, path) = file_of("vq_pytorch", |all| {
+        replace(all, "layers.2._codebook.initted", Tensor::from(false));
+    });
+    let opened = PublishedRvq::open(&path, "", Device::Cpu).unwrap();
+    let usual = PublishedRvq::open(case("vq_pytorch"), "", Device::Cpu).unwrap();
+    assert_eq!(opened.quantizer().codebooks(), usual.quantizer().codebooks());
+}
+
+#[test]
+fn the_prefix_of_the_one_quantiser_is_found() {
+    let found = |name: &str, change: fn(&mut Vec<(String, Tensor)>)| {
+        let (_folder, path) = file_of(name, change);
+        PublishedRvq::find_prefix(&Checkpoint::open(path).unwrap()).map_err(|e| e.to_string())
+    };
+    for (name, prefix) in [("vq_pytorch", ""), ("encodec", "quantizer."), ("encodec_package", "quantizer.")] {
+        assert_eq!(found(name, |_| ()).unwrap(), prefix, "{name}");
+    }
+    let deeper = found("vq_pytorch_projected", |all| {
+        all.iter_mut().for_each(|(name, _)| name.insert_str(0, "model.layers.1."));
+    });
+    assert_eq!(deeper.unwrap(), "model.layers.1.");
+    let several = found("vq_pytorch", |all| {
+        let second = all.iter().map(|(name, tensor)| (format!("b.{name}"), tensor.shallow_clone()));
+        *all =
+            second.chain(all.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))).collect();
+    });
+    assert!(several.unwrap_err().contains("\"b.\""));
+    let none = found("vq_pytorch", |all| all.retain(|(name, _)| !name.ends_with("embed")));
+    assert!(none.unwrap_err().contains("no codebooks"));
 }

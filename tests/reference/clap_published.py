@@ -236,12 +236,13 @@ def as_version_4(folder):
     )
     config["text_config"] |= usual | dict(
         classifier_dropout=None, fusion_hidden_size=768, fusion_num_hidden_layers=2, position_embedding_type="absolute", use_cache=True)
-    config["audio_config"] |= usual | dict(patch_size=4, patch_stride=[4, 4])
+    config["audio_config"] |= usual | dict(
+        enable_patch_fusion=True, fusion_num_hidden_layers=2, patch_size=4, patch_stride=[4, 4], projection_hidden_size=768)
     write_json(path, config | dict(torch_dtype="float32", transformers_version=None))
     path = os.path.join(folder, "preprocessor_config.json")
     with open(path) as file:
         settings = json.load(file)
-    more = dict(chunk_length_s=1, n_fft=128, processor_class="ClapProcessor")
+    more = dict(chunk_length_s=1, n_fft=128, nb_max_frames=25, processor_class="ClapProcessor")
     write_json(path, settings | more)
 
 

@@ -21,8 +21,8 @@ impl ClapConfig {
     /// Finds the sizes of an original checkpoint (a file, or a directory; see [`Clap::load_laion`]) in its tensors' shapes.
     ///
     /// What shapes cannot tell is what the original code has fixed (see [`crate::FeatureConfig::default`]; text heads of width 64, texts of 77
-    /// tokens), unless the directory says otherwise: a `preprocessor_config.json` about the front end, a `config.json` of a RoBERTa about the
-    /// text tower's `num_attention_heads`, `layer_norm_eps` and `hidden_act`.
+    /// tokens), unless the directory says otherwise: a `preprocessor_config.json` about the front end, a `config.json` of a RoBERTa, or of a
+    /// `ClapModel` in its `text_config`, about the text tower's `num_attention_heads`, `layer_norm_eps` and `hidden_act`.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] names the tensor or the key.
@@ -95,7 +95,7 @@ impl Source {
         let checkpoint = Checkpoint::open(&self.weights)?;
         let mut config = sizes::config(&checkpoint)?;
         if self.dir.join("config.json").exists() {
-            add_roberta(&self.dir.join("config.json"), &mut config.text_config)?;
+            add_text(&self.dir.join("config.json"), &mut config.text_config)?;
         }
         if published::has_features(&self.dir) {
             config.features = published::features(&self.dir, config.audio_config.num_mel_bins)?;
@@ -105,13 +105,15 @@ impl Source {
     }
 }
 
-/// What the configuration of a RoBERTa says beside the sizes.
-fn add_roberta(path: &Path, text: &mut TextConfig) -> Result<()> {
+/// What the configuration of a RoBERTa, or of a CLAP model's text tower, says beside the sizes.
+fn add_text(path: &Path, text: &mut TextConfig) -> Result<()> {
     let mut file = PublishedConfig::read(path)?;
-    file.expect("model_type", "roberta")?;
-    text.num_attention_heads = file.take_as("num_attention_heads")?.unwrap_or(text.num_attention_heads);
-    text.layer_norm_eps = file.take_as("layer_norm_eps")?.unwrap_or(text.layer_norm_eps);
-    text.hidden_act = file.take_as("hidden_act")?.unwrap_or(text.hidden_act);
+    let tower = file.take_object("text_config")?;
+    file.expect("model_type", if tower.is_some() { "clap" } else { "roberta" })?;
+    let mut own = tower.unwrap_or(file);
+    text.num_attention_heads = own.take_as("num_attention_heads")?.unwrap_or(text.num_attention_heads);
+    text.layer_norm_eps = own.take_as("layer_norm_eps")?.unwrap_or(text.layer_norm_eps);
+    text.hidden_act = own.take_as("hidden_act")?.unwrap_or(text.hidden_act);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ const OF_OUTER: [&str; 2] = ["projection_dim", "projection_hidden_act"];
 
 /// What any of the objects may hold and no result depends on: dropout, the heads of other tasks, and the settings of text generation that
 /// transformers 4 wrote everywhere.
-const HARMLESS: [&str; 40] = [
+const HARMLESS: [&str; 42] = [
     "attention_probs_dropout_prob",
     "bad_words_ids",
     "begin_suppress_tokens",
@@ -29,6 +29,7 @@ const HARMLESS: [&str; 40] = [
     "do_sample",
     "drop_path_rate",
     "early_stopping",
+    "enable_patch_fusion",
     "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty",
     "finetuning_task",
@@ -47,6 +48,7 @@ const HARMLESS: [&str; 40] = [
     "num_return_sequences",
     "output_scores",
     "prefix",
+    "projection_hidden_size",
     "remove_invalid_values",
     "repetition_penalty",
     "return_dict_in_generate",

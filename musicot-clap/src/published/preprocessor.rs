@@ -14,12 +14,13 @@ const WHOLE: &str = "processor_config.json";
 
 /// What the reference stores but computes anew or never applies: sizes that follow from others, how batches of other models are padded, and a
 /// limit of the dynamic range.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 12] = [
     "_processor_class",
     "chunk_length_s",
     "image_processor_type",
     "n_fft",
     "nb_frequency_bins",
+    "nb_max_frames",
     "nb_max_samples",
     "padding_side",
     "padding_value",

@@ -52,6 +52,22 @@ fn a_file_may_be_named_itself_and_lack_what_is_not_used() {
 }
 
 #[test]
+fn the_text_tower_of_a_clap_configuration_is_read() {
+    let clap = |copy: Copy| {
+        copy.edit("config.json", |roberta| {
+            let tower = std::mem::take(roberta);
+            roberta
+                .extend([("model_type".to_owned(), json!("clap")), ("text_config".to_owned(), json!(tower))]);
+        })
+    };
+    let own = load(&Copy::of("laion")).unwrap();
+    assert_eq!(load(&clap(Copy::of("laion"))).unwrap().config(), own.config());
+    let changed = clap(Copy::of("laion").set("layer_norm_eps", json!(1e-12)));
+    assert_eq!(load(&changed).unwrap().config().text_config.layer_norm_eps, 1e-12);
+    expect_named(load(&clap(Copy::of("laion")).set("model_type", json!("clip"))), &["`model_type`", "clip"]);
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
     let copy = || Copy::of("laion");

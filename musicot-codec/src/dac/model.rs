@@ -1,6 +1,6 @@
 //! The networks around the quantiser, and their loading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use musicot_core::shape::{ANY, expect, expect_ids};
 use musicot_core::tch::{self, Device, Kind, Tensor};
@@ -14,6 +14,25 @@ use crate::{Error, Result};
 
 /// Descript's file in a directory of its own.
 const WEIGHTS: &str = "weights.pth";
+
+/// Descript's file: the path itself, or in a directory without `config.json` the one of the usual name, else the only one that is called as it
+/// is when downloaded (`weights_44khz_8kbps_0.0.1.pth`).
+fn original_file(path: &Path) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path.to_owned());
+    }
+    if path.join("config.json").exists() {
+        return None;
+    }
+    let usual = path.join(WEIGHTS);
+    if usual.exists() {
+        return Some(usual);
+    }
+    let names = path.read_dir().ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut named = names.filter(|name| name.starts_with("weights_") && name.ends_with(".pth"));
+    let first = named.next()?;
+    named.next().is_none().then(|| path.join(first))
+}
 
 /// The Descript Audio Codec: a mono waveform to a few integers per frame, and back.
 ///
@@ -51,7 +70,7 @@ impl Dac {
     }
 
     /// Loads a published codec in f32, whatever its element type: transformers' directory (`config.json` and `model.safetensors`), or Descript's
-    /// `weights.pth` (of any name, or of this one in a directory without `config.json`), whose settings are inside. Weight norm
+    /// `weights.pth` (of any name, or of this or its downloaded name in a directory without `config.json`), whose settings are inside. Weight norm
     /// may be folded or not, in either spelling.
     ///
     /// # Errors
@@ -67,13 +86,10 @@ impl Dac {
     /// [`musicot_core::Error::Input`] when `kind` is not `Float`, `Double`, `BFloat16` or `Half`; see also [`Dac::load`].
     pub fn load_as(path: impl AsRef<Path>, device: Device, kind: Kind) -> Result<Self> {
         let (path, store) = (path.as_ref(), store(device, kind)?);
-        let weights = path.join(WEIGHTS);
-        let is_original = path.is_file() || (!path.join("config.json").exists() && weights.exists());
-        let (codec, checkpoint) = if is_original {
-            let file = if path.is_file() { path } else { &weights };
-            let checkpoint = Checkpoint::open(file)?;
+        let (codec, checkpoint) = if let Some(file) = original_file(path) {
+            let checkpoint = Checkpoint::open(&file)?;
             let names = ["block", "model"].map(|stack| Names::Numbers { stack, block: "block" });
-            (Self::build(&read_config(&checkpoint, file)?, store, names)?, checkpoint)
+            (Self::build(&read_config(&checkpoint, &file)?, store, names)?, checkpoint)
         } else {
             let config = DacConfig::read_published(path.join("config.json"))?;
             (Self::build(&config, store, [Names::Roles; 2])?, Checkpoint::open(path)?)

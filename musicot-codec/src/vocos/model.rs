@@ -56,10 +56,10 @@ impl Vocos {
     }
 
     /// Loads a published directory: `config.yaml` (or `config.json`) and weights as [`Checkpoint::open`] finds them (`pytorch_model.bin` or
-    /// safetensors), in f32. The file's own window and filters make the features.
+    /// safetensors), in f32. The file's own windows and filters are used.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] lists every tensor that does not fit; [`Error::Input`] where the window of the inverse transform is no periodic
+    /// [`Error::Checkpoint`] lists every tensor that does not fit; [`Error::Input`] where the window of the inverse transform is far from a periodic
     /// Hann window. See also [`VocosConfig::read_published`].
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
         Self::load_as(dir, device, Kind::Float)
@@ -74,9 +74,9 @@ impl Vocos {
         let dir = dir.as_ref();
         let config = VocosConfig::read_published(dir)?;
         let store = conv::store(device, kind)?;
-        let vocos = Self::new(&store.root(), &config)?;
+        let mut vocos = Self::new(&store.root(), &config)?;
         store.load(&Checkpoint::open(dir)?, &LoadOptions::default())?;
-        vocos.head.check_window()?;
+        vocos.head.take_window()?;
         Ok(vocos)
     }
 
@@ -94,10 +94,13 @@ impl Vocos {
     /// frames with the padding `center`, `samples / hop` with `same`. At the ends the sound is mirrored.
     ///
     /// # Errors
-    /// [`Error::Shape`] for another number of axes; [`Error::Input`] for samples that are not finite, or too few to be mirrored.
+    /// [`Error::Shape`] for another number of axes; [`Error::Input`] for no clip, or samples that are not finite or too few to be mirrored.
     pub fn mel(&self, audio: &Tensor) -> Result<Tensor> {
         expect("audio", audio, &[ANY, ANY])?;
         expect_finite("audio", audio)?;
+        if audio.size()[0] == 0 {
+            return Err(Error::input("audio", "expected at least 1 clip, got 0").into());
+        }
         tch::no_grad(|| self.features.forward(&audio.f_to_kind(Kind::Float)?))
     }
 

@@ -57,6 +57,19 @@ impl Stft {
         Ok(Self { n_fft, hop, padding, window })
     }
 
+    /// Another window `[n_fft]`, such as the one that a checkpoint holds.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of samples.
+    pub fn set_window(&mut self, window: &Tensor) -> Result<()> {
+        if window.size() != [self.n_fft] {
+            let (expected, actual) = (format!("[{}]", self.n_fft), window.size());
+            return Err(Error::Shape { what: "window".to_owned(), expected, actual });
+        }
+        self.window = window.f_to_kind(Kind::Float)?;
+        Ok(())
+    }
+
     /// Frequencies per frame.
     pub fn bins(&self) -> i64 {
         self.n_fft / 2 + 1

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use musicot_core::nn::Rope;
 use musicot_core::published::PublishedConfig;
 use musicot_core::tch::{Device, Kind};
 use musicot_core::{Checkpoint, LoadOptions, ParamStore};
@@ -40,9 +41,12 @@ impl StableAudioDit {
             Layout::Original(_) => StableAudioDitConfig::read_original(original_config(dir))?,
         };
         let store = ParamStore::for_loading(device, kind);
-        let model = Self::build(&store.root(), &config, layout != Layout::Diffusers)?;
+        let mut model = Self::build(&store.root(), &config, layout != Layout::Diffusers)?;
         let options = LoadOptions { rename: layout.key_map(), ..Default::default() };
         store.load(&checkpoint, &options).map_err(|error| layout.explain(error, &checkpoint))?;
+        if let Some(frequencies) = layout.frequencies(&checkpoint, config.rotated() / 2)? {
+            model.rope = Rope::from_frequencies(&frequencies, device)?;
+        }
         Ok(model)
     }
 }

@@ -1,6 +1,7 @@
 //! What the tensors of the two published layouts are called in this crate, and back for error messages.
 
-use musicot_core::{Checkpoint, Error as CoreError, KeyMap};
+use musicot_core::tch::Kind;
+use musicot_core::{Checkpoint, Error as CoreError, KeyMap, tensor};
 
 use crate::Error;
 
@@ -48,7 +49,7 @@ const MARKS: [&str; 2] = ["timestep_features.weight", "to_timestep_embed.0.weigh
 /// Where stable-audio-tools puts the transformer, the place that counts first.
 const PLACES: [&str; 4] = ["model.model.", "model.", "", "diffusion.model.model."];
 
-/// Frequencies of the rotary positions, which follow from the sizes.
+/// Frequencies of the rotary positions. They follow from the sizes, but a file in half precision holds rounded ones.
 const FREQUENCIES: &str = "transformer.rotary_pos_emb.inv_freq";
 
 /// Which of the two a file is in.
@@ -100,6 +101,23 @@ impl Layout {
             [to] => map.replace(from, to),
             _ => map.split(from, to),
         })
+    }
+
+    /// The file's own frequencies of the rotary positions, of which there must be so many.
+    ///
+    /// # Errors
+    /// [`CoreError::Shape`] for another number of them.
+    pub(super) fn frequencies(&self, checkpoint: &Checkpoint, count: i64) -> Result<Option<Vec<f32>>, Error> {
+        let name = format!("{}{FREQUENCIES}", self.prefix());
+        if checkpoint.info(&name).is_none() {
+            return Ok(None);
+        }
+        let frequencies = checkpoint.tensor(&name)?;
+        if frequencies.size() != [count] {
+            let (expected, actual) = (format!("[{count}]"), frequencies.size());
+            return Err(CoreError::Shape { what: name, expected, actual });
+        }
+        Ok(Some(tensor::to_vec(&frequencies.f_to_kind(Kind::Float)?)?))
     }
 
     /// The file's name for a tensor of the model, and into how many parts it was cut.

@@ -55,7 +55,7 @@ pub fn tokens(seed: u64, batch: i64, frames: i64) -> Tensor {
 }
 
 pub fn condition(batch: i64, frames: i64) -> Condition {
-    let index = frame_windows(13, frames as usize, 20, 3);
+    let index = frame_windows(13, frames as usize, 20.0, 3);
     Condition {
         semantic: Some(tokens(3, batch, frames)),
         thoughts: Some(Thoughts {
