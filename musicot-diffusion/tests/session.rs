@@ -74,7 +74,8 @@ fn a_song_of_one_window_is_the_plain_call() {
         let tokens = tokens(1, 2, frames);
         let song = whole(&model, &sampler, &windows(), score(2), &tokens);
         let score = score(2);
-        let index = Tensor::from_slice(&frame_windows(0, frames as usize, 20.0, 4)).expand([2, frames], false);
+        let index =
+            Tensor::from_slice(&frame_windows(0, frames as usize, 20.0, 4)).expand([2, frames], false);
         let condition = Condition {
             semantic: Some(tokens),
             thoughts: Some(Thoughts { embeddings: score.thoughts.unwrap(), frame_windows: index }),

@@ -33,7 +33,7 @@ fn training_step() {
     let model = Dit::new(config(), Device::Cpu, 0).unwrap();
     println!("{} parameters", model.params().count());
     for (batch, frames) in [(16, 200), (64, 50), (6, 500)] {
-        let index = frame_windows(13, frames as usize, 250, 3);
+        let index = frame_windows(13, frames as usize, 250.0, 3);
         let condition = Condition {
             semantic: Some(Tensor::zeros([batch, frames], (Kind::Int64, Device::Cpu))),
             thoughts: Some(Thoughts {
