@@ -170,7 +170,7 @@ mod tests {
     proptest! {
         /// A crop that starts anywhere sees the windows that the whole song has there.
         #[test]
-        fn crops_see_the_windows_of_the_whole(first in 0_usize..900, frames in 1_usize..300, per in 1_usize..300, windows in 1_usize..6) {
+        fn crops_see_the_windows_of_the_whole(first in 0_usize..900, frames in 1_usize..300, per in 1.0_f64..300.0, windows in 1_usize..6) {
             let whole = frame_windows(0, first + frames, per, windows);
             let crop = frame_windows(first, frames, per, windows);
             prop_assert_eq!(&whole[first..], &crop[..]);
