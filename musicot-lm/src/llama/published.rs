@@ -27,7 +27,7 @@ impl LlamaConfig {
     /// are passed over, absent ones have transformers' values, values that would change the result in a way not known here are refused.
     ///
     /// # Errors
-    /// [`CoreError::Format`] names the key; see also [`LlamaConfig::validate`].
+    /// [`musicot_core::Error::Format`] names the key; see also [`LlamaConfig::validate`].
     pub fn read_published(path: impl AsRef<Path>) -> Result<Self> {
         let config = from_published(PublishedConfig::read(path)?)?;
         config.validate()?;
@@ -38,7 +38,7 @@ impl LlamaConfig {
     /// [`super::Llama::load_as`] needs to run a checkpoint in the type it was saved in. `None` where it names none.
     ///
     /// # Errors
-    /// [`CoreError::Format`] for another value than `float32`, `float64`, `bfloat16` or `float16`.
+    /// [`musicot_core::Error::Format`] for another value than `float32`, `float64`, `bfloat16` or `float16`.
     pub fn published_kind(path: impl AsRef<Path>) -> Result<Option<Kind>> {
         Ok(PublishedConfig::read(path)?.kind()?)
     }
