@@ -59,8 +59,13 @@ impl Checkpoint {
     }
 
     fn gather(path: &Path, at: Option<&[&str]>) -> Result<Self> {
+        let mut opened = path.to_owned();
         let shards = match Files::find(path)? {
-            Files::One(file) => vec![Shard::open(&file, at)?],
+            Files::One(file) => {
+                let shard = Shard::open(&file, at)?;
+                opened = file;
+                vec![shard]
+            }
             Files::Sharded(index) => {
                 let files = index.shards()?;
                 let shards: Vec<Shard> =
@@ -78,10 +83,10 @@ impl Checkpoint {
                 }
             }
         }
-        Ok(Self { path: path.to_owned(), shards, places })
+        Ok(Self { path: opened, shards, places })
     }
 
-    /// What was opened.
+    /// The file, or the directory of the shards.
     pub fn path(&self) -> &Path {
         &self.path
     }
