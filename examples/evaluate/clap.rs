@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use musicot::clap::train::family_words;
 use musicot::clap::{AudioTextEncoder, Clap};
-use musicot::core::tch::Tensor;
 use musicot::core::train::Dataset;
 use musicot_eval::embeddings::{cosine_scores, mean_off_diagonal, ranks};
 use ndarray::{Array2, Axis};
 
 use crate::Context;
 use crate::common::Outcome;
-use crate::corpus::{rows, samples, spread};
+use crate::corpus::{gathered, rows, samples, spread};
 use crate::figure::Figure;
 use crate::report::Measured;
 use crate::retrieval;
-use crate::solos::{Cut, Solo, solos};
+use crate::solos::{self, Cut, Solo};
 
 /// The eight families that have a name of their own outside synthesizers and choirs, chosen before measuring.
 const EIGHT: [&str; 8] = ["piano", "organ", "guitar", "bass", "strings", "brass", "woodwind", "drums"];
@@ -23,8 +22,8 @@ const EIGHT: [&str; 8] = ["piano", "organ", "guitar", "bass", "strings", "brass"
 /// Least share of solo clips whose family is recognised.
 const TARGET: f64 = 0.9;
 
-/// Clips that go through the model at once.
-const AT_ONCE: usize = 8;
+/// Family and program of a stem.
+type Instrument = (String, Option<u8>);
 
 pub fn figures(context: &Context) -> Outcome<Measured> {
     let clap = context.stages.clap()?;
@@ -38,11 +37,16 @@ pub fn figures(context: &Context) -> Outcome<Measured> {
 fn of_solos(context: &Context, clap: &Clap) -> Outcome<Vec<Figure>> {
     let records = spread(context.heldout.records(), context.options.pieces);
     let cut = Cut { rate_hz: clap.sample_rate_hz(), window: clap.window_samples(), per_family: None };
-    let solos = solos(&context.heldout, &records, &cut)?;
+    let (mut solos, mut embedded) = (Vec::new(), Vec::new());
+    solos::each(&context.heldout, &records, &cut, |Solo { family, program, audio }| {
+        solos.push((family, program));
+        embedded.push(rows(&clap.embed_audio(&samples(&audio)?)?)?);
+        Ok(())
+    })?;
     if solos.is_empty() {
         return Err("the held-out pieces have no stems".into());
     }
-    let embedded = embed(clap, &solos)?;
+    let embedded = gathered(&embedded);
     let mut figures = families(clap, &solos, &embedded, &trained_programs(context))?;
     let name = "mean cosine between different solo clips (1 is collapsed)";
     figures.push(match solos.len() {
@@ -52,18 +56,8 @@ fn of_solos(context: &Context, clap: &Clap) -> Outcome<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Embeddings `[clips, dim]` of clips of a window each.
-pub fn embed(clap: &dyn AudioTextEncoder, solos: &[Solo]) -> Outcome<Array2<f32>> {
-    let mut parts = Vec::new();
-    for group in solos.chunks(AT_ONCE) {
-        let clips = group.iter().map(|solo| samples(&solo.audio)).collect::<Outcome<Vec<_>>>()?;
-        parts.push(clap.embed_audio(&Tensor::f_cat(&clips, 0)?)?);
-    }
-    rows(&Tensor::f_cat(&parts, 0)?)
-}
-
 /// Families with the programs that training pieces have, or why they are not known.
-fn trained_programs(context: &Context) -> Result<BTreeSet<(String, Option<u8>)>, String> {
+fn trained_programs(context: &Context) -> Result<BTreeSet<Instrument>, String> {
     let train = Dataset::open(&context.options.stems).map_err(|e| e.to_string())?;
     let stems = train.records().iter().flat_map(|record| &record.stems);
     Ok(stems.map(|stem| (stem.family.clone(), stem.program)).collect())
@@ -71,26 +65,26 @@ fn trained_programs(context: &Context) -> Result<BTreeSet<(String, Option<u8>)>,
 
 fn families(
     clap: &Clap,
-    solos: &[Solo],
+    solos: &[Instrument],
     embedded: &Array2<f32>,
-    trained: &Result<BTreeSet<(String, Option<u8>)>, String>,
+    trained: &Result<BTreeSet<Instrument>, String>,
 ) -> Outcome<Vec<Figure>> {
     let name = format!("top-1 of {}", EIGHT.join(", "));
-    let any = |_: &Solo| true;
+    let any = |_: &Instrument| true;
     let mut figures = vec![top1(&name, clap, solos, embedded, &EIGHT, any)?.at_least(TARGET)];
     let unknown = "programs never trained on, among the eight";
     figures.push(match trained {
         Err(reason) => Figure::missing(unknown, reason),
         Ok(trained) => {
-            let is_new = |solo: &Solo| !trained.contains(&(solo.family.clone(), solo.program));
+            let is_new = |solo: &Instrument| !trained.contains(solo);
             top1(unknown, clap, solos, embedded, &EIGHT, is_new)?
         }
     });
     for family in EIGHT {
         let name = format!("{family}, among the eight");
-        figures.push(top1(&name, clap, solos, embedded, &EIGHT, |solo| solo.family == family)?);
+        figures.push(top1(&name, clap, solos, embedded, &EIGHT, |(name, _)| name == family)?);
     }
-    let all: BTreeSet<&str> = solos.iter().map(|solo| solo.family.as_str()).collect();
+    let all: BTreeSet<&str> = solos.iter().map(|(family, _)| family.as_str()).collect();
     let all: Vec<&str> = all.into_iter().collect();
     let name = format!("top-1 of all {} families", all.len());
     figures.push(top1(&name, clap, solos, embedded, &all, any)?.at_least(TARGET));
@@ -101,14 +95,14 @@ fn families(
 fn top1(
     name: &str,
     clap: &Clap,
-    solos: &[Solo],
+    solos: &[Instrument],
     embedded: &Array2<f32>,
     families: &[&str],
-    counts: impl Fn(&Solo) -> bool,
+    counts: impl Fn(&Instrument) -> bool,
 ) -> Outcome<Figure> {
     let (mut indices, mut truth) = (Vec::new(), Vec::new());
     for (index, solo) in solos.iter().enumerate() {
-        let label = families.iter().position(|family| *family == solo.family);
+        let label = families.iter().position(|family| *family == solo.0);
         if let Some(label) = label.filter(|_| counts(solo)) {
             indices.push(index);
             truth.push(label);

@@ -44,6 +44,7 @@ Sections (all that are not left out by --only):
                    obedience, else all]
   --prompts N      prompts of `generation`, each with 2 seeds; prompts of `obedience` with a tempo in numbers [32]
   --solos N        prompts of `obedience` per instrument family, 10 s each [6]
+  --judge-stems N  stems of each family that the judge beside CLAP is fitted on [40]
   --secs S         seconds of each generated clip, and of the clips of `budget`; a tempo can be told from 6 s on [15]
   --transcriber P  a Python, or a script that starts one, with the packages that tests/reference/eval_notes.py names: measures F1 of
                    notes in codec, tokens and budget
@@ -67,6 +68,7 @@ pub struct Options {
     pub pieces: Option<usize>,
     pub prompts: usize,
     pub solos: usize,
+    pub judge_stems: usize,
     pub secs: f64,
     pub transcriber: Option<PathBuf>,
     pub out: PathBuf,
@@ -87,6 +89,7 @@ impl Default for Options {
             pieces: None,
             prompts: 32,
             solos: 6,
+            judge_stems: 40,
             secs: 15.0,
             transcriber: None,
             out: "out/evaluate".into(),
@@ -115,6 +118,7 @@ impl Options {
             "pieces" => self.pieces = Some(common::positive(args.value()?.parse()?)? as usize),
             "prompts" => self.prompts = common::positive(args.value()?.parse()?)? as usize,
             "solos" => self.solos = common::positive(args.value()?.parse()?)? as usize,
+            "judge-stems" => self.judge_stems = common::positive(args.value()?.parse()?)? as usize,
             "transcriber" => self.transcriber = Some(args.value()?.into()),
             "secs" => self.secs = seconds(args.value()?.parse()?)?,
             "out" => self.out = args.value()?.into(),

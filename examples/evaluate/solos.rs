@@ -28,15 +28,19 @@ pub struct Cut {
     pub per_family: Option<usize>,
 }
 
-/// The loudest window of each stem; none of a silent one.
-pub fn solos(dataset: &Dataset, records: &[&Record], cut: &Cut) -> Outcome<Vec<Solo>> {
+/// Hands over the loudest window of each stem, one at a time: all together would fill the memory. None of a silent one.
+pub fn each(
+    dataset: &Dataset,
+    records: &[&Record],
+    cut: &Cut,
+    mut take: impl FnMut(Solo) -> Outcome,
+) -> Outcome {
     let mut families: BTreeMap<&str, Vec<&Stem>> = BTreeMap::new();
     for stem in records.iter().flat_map(|record| &record.stems) {
         families.entry(&stem.family).or_default().push(stem);
     }
     let stems: Vec<&Stem> =
         families.values().flat_map(|stems| spread(stems, cut.per_family)).copied().collect();
-    let mut solos = Vec::new();
     for (index, stem) in stems.iter().enumerate() {
         if index.is_multiple_of(TOLD_EVERY) {
             note(format_args!("stem {} of {}", index + 1, stems.len()));
@@ -45,10 +49,10 @@ pub fn solos(dataset: &Dataset, records: &[&Record], cut: &Cut) -> Outcome<Vec<S
         let samples: Vec<f32> = recording.into_samples().into_iter().collect();
         if let Some(clip) = loudest(&samples, cut.window)? {
             let audio = AudioBuffer::mono(clip, cut.rate_hz)?;
-            solos.push(Solo { family: stem.family.clone(), program: stem.program, audio });
+            take(Solo { family: stem.family.clone(), program: stem.program, audio })?;
         }
     }
-    Ok(solos)
+    Ok(())
 }
 
 /// The window with the most energy, of one every quarter window; none of a silent stem.

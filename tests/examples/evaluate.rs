@@ -63,7 +63,8 @@ fn every_section_is_measured() {
     let pieces = ["--heldout", &manifest, "--train", &manifest, "--stems", &manifest];
     let base = [["--bundle", bundle, "--threads", "1"].as_slice(), &pieces].concat();
     let sizes = ["--prompts", "2", "--solos", "1", "--secs", "6.5"];
-    let all = [sizes.as_slice(), &["--no-plan-lm", &format!("{bundle}/lm"), "--out", &out]].concat();
+    let lm = format!("{bundle}/lm");
+    let all = [sizes.as_slice(), &["--no-plan-lm", &lm, "--out", &out]].concat();
 
     let ran = good("evaluate", &[base.as_slice(), &all].concat());
     assert_eq!(names(&root.path().join("report")), ["evaluate.json", "evaluate.md"]);
@@ -119,7 +120,7 @@ fn notes_are_those_of_a_transcriber() {
     let measure = |python: &str, out: &str| -> Value {
         let bundle = ["--bundle", bundle.to_str().unwrap(), "--heldout", &manifest, "--threads", "1"];
         let what = ["--only", "codec", "--pieces", "2", "--transcriber", python, "--out", out];
-        good("evaluate", &[bundle, what].concat());
+        good("evaluate", &[bundle.as_slice(), &what].concat());
         let report = fs::read(Path::new(out).join("evaluate.json")).unwrap();
         serde_json::from_slice::<Value>(&report).unwrap()["sections"][0].take()
     };

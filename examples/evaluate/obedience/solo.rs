@@ -71,11 +71,14 @@ pub fn figures(context: &Context, studio: &mut Studio) -> Outcome<Measured> {
     let made = made(context, studio, &judges, secs)?;
     note("obedience: the same of held-out stems");
     let (mut stems, mut decoded) = (Vec::new(), Vec::new());
-    for solo in held_out(context, &codec, secs)? {
-        let Some(family) = judges.families.iter().find(|family| **family == solo.family) else { continue };
-        stems.push(judges.hear(&mut studio.generator, family, &solo.audio)?);
-        decoded.push(judges.hear(&mut studio.generator, family, &round_trip(&codec, &solo.audio)?)?);
-    }
+    held_out(context, &codec, secs, |solo| {
+        if let Some(family) = judges.families.iter().find(|family| **family == solo.family) {
+            stems.push(judges.hear(&mut studio.generator, family, &solo.audio)?);
+            let copy = round_trip(&codec, &solo.audio)?;
+            decoded.push(judges.hear(&mut studio.generator, family, &copy)?);
+        }
+        Ok(())
+    })?;
     let mut found = shares(&made, &judges.families)?;
     found.extend(ceilings(&stems, "held-out stems")?);
     found.extend(ceilings(&decoded, "held-out stems by way of the codec")?);

@@ -2,7 +2,7 @@
 
 use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::AudioBuffer;
-use musicot::core::train::{Dataset, Record};
+use musicot::core::train::Dataset;
 use musicot_eval::probe::Classifier;
 use musicot_eval::timbre::features;
 use ndarray::Array2;
@@ -11,10 +11,10 @@ use crate::Context;
 use crate::codec::round_trip;
 use crate::common::{Outcome, note};
 use crate::corpus::{spread, stacked};
-use crate::solos::{Cut, Solo, solos};
+use crate::solos::{Cut, Solo, each};
 
-/// Stems of each family that the classifier is fitted on, and those that it is tried on.
-const PER_FAMILY: (usize, usize) = (80, 12);
+/// Stems of each family that the judges are tried on.
+const TRIED: usize = 12;
 
 /// Penalty of the weights.
 const L2: f64 = 1e-2;
@@ -26,17 +26,18 @@ impl Probe {
     /// Fits clips of `secs` seconds, each as it is and again through the codec, which generated clips have gone through too.
     pub fn fit(context: &Context, codec: &SpectralCodec, secs: f64) -> Outcome<Self> {
         let train = Dataset::open(&context.options.stems)?;
-        let clips = clips(&train, codec, secs, PER_FAMILY.0)?;
-        note(format_args!("obedience: a probe of {} stems", clips.len()));
         let (mut rows, mut labels) = (Vec::new(), Vec::new());
-        for solo in &clips {
-            for clip in [solo.audio.clone(), round_trip(codec, &solo.audio)?] {
+        let cut = cut(codec, secs, context.options.judge_stems);
+        each(&train, &spread(train.records(), None), &cut, |solo| {
+            for clip in [round_trip(codec, &solo.audio)?, solo.audio] {
                 if let Some(row) = row(&clip)? {
                     rows.push(row);
-                    labels.push(solo.family.as_str());
+                    labels.push(solo.family.clone());
                 }
             }
-        }
+            Ok(())
+        })?;
+        note(format_args!("obedience: a probe of {} clips", rows.len()));
         Ok(Self(Classifier::fit(stacked(&rows)?.view(), &labels, L2)?))
     }
 
@@ -53,16 +54,20 @@ impl Probe {
     }
 }
 
-/// Stems that nothing was fitted on.
-pub fn held_out(context: &Context, codec: &SpectralCodec, secs: f64) -> Outcome<Vec<Solo>> {
-    clips(&context.heldout, codec, secs, PER_FAMILY.1)
+/// Hands over stems that nothing was fitted on.
+pub fn held_out(
+    context: &Context,
+    codec: &SpectralCodec,
+    secs: f64,
+    take: impl FnMut(Solo) -> Outcome,
+) -> Outcome {
+    each(&context.heldout, &spread(context.heldout.records(), None), &cut(codec, secs, TRIED), take)
 }
 
-fn clips(dataset: &Dataset, codec: &SpectralCodec, secs: f64, per_family: usize) -> Outcome<Vec<Solo>> {
+fn cut(codec: &SpectralCodec, secs: f64, per_family: usize) -> Cut {
     let rate_hz = codec.sample_rate_hz();
     let window = (secs * f64::from(rate_hz)).round() as usize;
-    let records: Vec<&Record> = spread(dataset.records(), None);
-    solos(dataset, &records, &Cut { rate_hz, window, per_family: Some(per_family) })
+    Cut { rate_hz, window, per_family: Some(per_family) }
 }
 
 /// Features of a clip; none of silence.
