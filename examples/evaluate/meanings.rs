@@ -12,6 +12,15 @@ pub enum Kind {
     Tempo,
 }
 
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mood => "mood",
+            Self::Tempo => "tempo",
+        }
+    }
+}
+
 /// A meaning.
 pub struct Meaning {
     pub kind: Kind,

@@ -64,9 +64,10 @@ impl Part {
             Self::Budget => {
                 "The truth fed into each stage in turn, on the first seconds of held-out pieces. Chroma, onsets and notes are compared \
                  with the original, which no clip that the language model wrote has to have; tempo and key are shares of clips with \
-                 those of the piece's tags. Frechet distances, squared, are from as long clips of other held-out pieces; they are biased \
-                 upwards alike in all rows, so that only differences count. A stage's loss is the step from the row before it: codec, then \
-                 diffusion of the true tokens, then the language model's tokens of the true plan, then its plan."
+                 those of the piece's tags. Frechet distances, squared, are from as long clips of other held-out pieces (features of \
+                 timbre in units of their deviation there); they are biased upwards alike in all rows, so that only differences count. \
+                 A stage's loss is a step along this way: original, codec, diffusion of the true tokens, the language model's tokens of \
+                 the true plan, its own plan."
             }
             Self::Generation => {
                 "Clips from captions of held-out pieces, two seeds each, against clips of the same length cut from the held-out pieces."

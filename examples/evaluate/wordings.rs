@@ -9,10 +9,13 @@ use crate::Context;
 use crate::common::Outcome;
 use crate::corpus::rows;
 use crate::figure::Figure;
-use crate::meanings::{MEANINGS, Meaning, NAMED};
+use crate::meanings::{Kind, MEANINGS, Meaning, NAMED};
 
 /// Seen words among which one of the same meaning counts as near.
 const NEAR: usize = 3;
+
+/// Sentences that a word is put into; its embedding is their mean.
+const SENTENCES: [&str; 3] = ["{} music", "a {} piece", "the music is {}"];
 
 /// A word of the table.
 struct Word {
@@ -40,8 +43,12 @@ pub fn figures(
         figures.push(Figure::missing("unseen wordings", "every word of the table is in a training caption"));
         return Ok(figures);
     }
-    figures.extend(near_partners(&words, &unseen, &embedded)?);
-    figures.extend(heard(&words, &unseen, &embedded, records, pieces)?);
+    for kind in [Kind::Mood, Kind::Tempo] {
+        let unseen: Vec<usize> =
+            unseen.iter().copied().filter(|word| words[*word].meaning.kind == kind).collect();
+        figures.extend(near_partners(kind, &words, &unseen, &embedded)?);
+        figures.extend(heard(kind, &words, &embedded, records, pieces)?);
+    }
     Ok(figures)
 }
 
@@ -69,12 +76,21 @@ fn plain(text: &str) -> String {
 }
 
 fn embedded(clap: &Clap, words: &[Word]) -> Outcome<Array2<f32>> {
-    let texts: Vec<String> = words.iter().map(|word| format!("{} music", word.text)).collect();
-    rows(&clap.embed_text(&texts.iter().map(String::as_str).collect::<Vec<_>>())?)
+    let mut sum = Array2::zeros((words.len(), clap.dim()));
+    for sentence in SENTENCES {
+        let texts: Vec<String> = words.iter().map(|word| sentence.replace("{}", word.text)).collect();
+        sum += &rows(&clap.embed_text(&texts.iter().map(String::as_str).collect::<Vec<_>>())?)?;
+    }
+    Ok(sum)
 }
 
 /// Whether the seen words nearest to an unseen one, of all of its kind, have one of its meaning.
-fn near_partners(words: &[Word], unseen: &[usize], embedded: &Array2<f32>) -> Outcome<Vec<Figure>> {
+fn near_partners(
+    kind: Kind,
+    words: &[Word],
+    unseen: &[usize],
+    embedded: &Array2<f32>,
+) -> Outcome<Vec<Figure>> {
     let cosines = cosine_scores(embedded.view(), embedded.view())?;
     let (mut nearest, mut near, mut chances) = (Vec::new(), Vec::new(), Vec::new());
     for word in unseen {
@@ -89,10 +105,10 @@ fn near_partners(words: &[Word], unseen: &[usize], embedded: &Array2<f32>) -> Ou
         }
         others.sort_by(|a, b| cosines[[*word, *b]].total_cmp(&cosines[[*word, *a]]));
         nearest.push(f64::from(others.first().is_some_and(is_partner)));
-        near.push(f64::from(others.iter().take(NEAR).any(|other| is_partner(other))));
+        near.push(f64::from(others.iter().take(NEAR).any(is_partner)));
         chances.push(partners as f64 / others.len() as f64);
     }
-    let name = "nearest seen word to an unseen one";
+    let name = format!("{}: nearest seen word to an unseen one", kind.name());
     if nearest.is_empty() {
         return Ok(vec![Figure::missing(name, "no unseen word has a seen one of the same meaning")]);
     }
@@ -100,20 +116,20 @@ fn near_partners(words: &[Word], unseen: &[usize], embedded: &Array2<f32>) -> Ou
     let count = nearest.len();
     Ok(vec![
         Figure::mean_of(format!("{name} has its meaning ({count} words, chance {chance:.3})"), &nearest)?,
-        Figure::mean_of(format!("one of the {NEAR} nearest has its meaning"), &near)?,
+        Figure::mean_of(format!("{}: one of the {NEAR} nearest has its meaning", kind.name()), &near)?,
     ])
 }
 
 /// Whether pieces that are tagged with a meaning are nearer to its words than other pieces are.
 fn heard(
+    kind: Kind,
     words: &[Word],
-    unseen: &[usize],
     embedded: &Array2<f32>,
     records: &[&Record],
     pieces: &Array2<f32>,
 ) -> Outcome<Vec<Figure>> {
     let (mut by_unseen, mut by_seen) = (Vec::new(), Vec::new());
-    for (index, word) in words.iter().enumerate() {
+    for (index, word) in words.iter().enumerate().filter(|(_, word)| word.meaning.kind == kind) {
         let belongs: Vec<bool> = records.iter().map(|record| word.meaning.is_tagged(&record.tags)).collect();
         if belongs.iter().all(|own| *own) || !belongs.contains(&true) {
             continue;
@@ -121,13 +137,16 @@ fn heard(
         let text = embedded.row(index);
         let scores = cosine_scores(pieces.view(), text.insert_axis(Axis(0)))?;
         let area = auc(&scores.column(0).to_vec(), &belongs)?;
-        if unseen.contains(&index) { by_unseen.push(area) } else { by_seen.push(area) }
+        if word.is_seen { by_seen.push(area) } else { by_unseen.push(area) }
     }
-    let area = |name: &str, areas: &[f64]| match areas.is_empty() {
-        true => Ok(Figure::missing(name, "no piece is tagged with the meaning of such a word")),
-        false => Figure::mean_of(format!("{name} ({} words, chance 0.5)", areas.len()), areas),
+    let area = |which: &str, areas: &[f64]| {
+        let name = format!("{}: pieces of a word's meaning above others (area), {which} words", kind.name());
+        match areas.is_empty() {
+            true => Ok(Figure::missing(name, "no piece is tagged with the meaning of such a word")),
+            false => Figure::mean_of(format!("{name} ({}, chance 0.5)", areas.len()), areas),
+        }
     };
-    let unseen = area("pieces of its meaning above others, unseen words: area under the curve", &by_unseen)?;
+    let unseen = area("unseen", &by_unseen)?;
     let is_met = unseen.interval.is_some_and(|[low, _]| low > 0.5);
-    Ok(vec![unseen.goal("interval > 0.5", is_met), area("the same, seen words", &by_seen)?])
+    Ok(vec![unseen.goal("interval > 0.5", is_met), area("seen", &by_seen)?])
 }

@@ -8,7 +8,7 @@ use musicot::core::train::Record;
 use musicot_eval::embeddings::clap_score;
 use musicot_eval::frechet::Gaussian;
 use musicot_eval::timbre::{FEATURES, features};
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
 use crate::Context;
 use crate::common::{Outcome, note};
@@ -16,8 +16,8 @@ use crate::compare::{Heard, Likeness};
 use crate::corpus::{audio, cut, gathered, head, rows, spread};
 use crate::music::{Music, key, tempo};
 
-/// Pieces of the reference of the Frechet distances.
-const REFERENCES: usize = 100;
+/// Pieces of the reference of the Frechet distances for each piece that is measured.
+const REFERENCES: usize = 4;
 
 /// Seconds of a piece of timbre.
 const TIMBRE_SECS: f64 = 5.0;
@@ -33,6 +33,8 @@ pub struct Judge<'a> {
     clap: &'a Clap,
     /// Distributions of other pieces in both spaces, where there are any.
     references: Option<[Gaussian; 2]>,
+    /// Deviation of each feature of timbre among these pieces: without it, the few that are large would be all that counts.
+    scale: Array1<f32>,
 }
 
 /// A piece to compare clips with.
@@ -64,16 +66,19 @@ impl<'a> Judge<'a> {
     pub fn new(context: &Context, clap: &'a Clap, rate_hz: u32, measured: &[&Record]) -> Outcome<Self> {
         let is_other = |record: &&Record| measured.iter().all(|own| own.id != record.id);
         let others: Vec<&Record> = context.heldout.records().iter().filter(is_other).collect();
-        let mut judge = Self { clap, references: None };
+        let mut judge = Self { clap, references: None, scale: Array1::ones(FEATURES) };
         let (mut embedded, mut timbres) = (Vec::new(), Vec::new());
-        for record in spread(&others, Some(REFERENCES)) {
+        for record in spread(&others, Some(REFERENCES * measured.len())) {
             let clip = head(&audio(&context.heldout, &record.audio, rate_hz)?, context.options.secs)?;
             embedded.push(judge.embed(&clip)?);
             timbres.push(timbre(&clip)?);
         }
-        note(format_args!("budget: {} other pieces to compare with", embedded.len()));
-        if !embedded.is_empty() {
-            judge.references = gaussian(&embedded).ok().zip(gaussian(&timbres).ok()).map(|(a, b)| [a, b]);
+        note(format_args!("budget: {} other pieces to compare with", timbres.len()));
+        let (embedded, timbres) = (gathered(&embedded), gathered(&timbres));
+        if embedded.nrows().min(timbres.nrows()) > 1 {
+            judge.scale = timbres.std_axis(Axis(0), 0.0).mapv(|size| if size > 0.0 { size } else { 1.0 });
+            let timbres = timbres / &judge.scale;
+            judge.references = Some([Gaussian::fit(embedded.view())?, Gaussian::fit(timbres.view())?]);
         }
         Ok(judge)
     }
@@ -102,7 +107,7 @@ impl<'a> Judge<'a> {
             clap_score: clap_score(mean.view(), rows(piece.text)?.view())?,
             tempo: tempo(&music, &piece.tags)?,
             key: key(&music, &piece.tags)?,
-            features: [embedded, timbre(clip)?],
+            features: [embedded, timbre(clip)? / &self.scale],
         })
     }
 
@@ -123,8 +128,4 @@ fn timbre(clip: &AudioBuffer) -> Outcome<Array2<f32>> {
         }
     }
     Ok(Array2::from_shape_vec((values.len() / FEATURES, FEATURES), values)?)
-}
-
-fn gaussian(items: &[Array2<f32>]) -> Outcome<Gaussian> {
-    Ok(Gaussian::fit(gathered(items).view())?)
 }

@@ -62,7 +62,7 @@ const SPEEDS: [&str; 8] =
 
 const WAYS_BY_NUMBER: [&str; 5] = [
     "{style} with {instruments} at {bpm} bpm in {key}",
-    "a {style} tune in {key} at {bpm} bpm, played by {instruments}",
+    "some {style} in {key} at {bpm} bpm, played by {instruments}",
     "{instruments} playing {style} music, {bpm} beats per minute, in {key}",
     "{bpm} bpm {style} track in {key} with {instruments}",
     "make me some {style} in {key}: {instruments}, tempo {bpm} bpm",
