@@ -4,10 +4,10 @@ use musicot::core::tch::Tensor;
 use musicot::core::{AudioBuffer, CounterRng, tensor};
 use musicot_eval::chroma::{self, Chroma};
 use musicot_eval::onsets::{onset_f1, onset_times};
-use musicot_eval::statistics::{bootstrap_mean, paired_difference};
+use musicot_eval::statistics::paired_difference;
 
 use crate::common::Outcome;
-use crate::report::Figure;
+use crate::figure::Figure;
 
 /// Onsets within so many seconds are the same.
 const TOLERANCE_SECS: f64 = 0.05;
@@ -41,8 +41,8 @@ impl Likeness {
 
     /// Means of both, with their targets.
     pub fn figures(&self, prefix: &str, least: Option<(f64, f64)>) -> Outcome<[Figure; 2]> {
-        let chroma = Figure::mean(format!("{prefix}: chroma"), bootstrap_mean(&self.chroma, rng())?);
-        let onsets = Figure::mean(format!("{prefix}: onset F1"), bootstrap_mean(&self.onsets, rng())?);
+        let chroma = Figure::mean_of(format!("{prefix}: chroma"), &self.chroma)?;
+        let onsets = Figure::mean_of(format!("{prefix}: onset F1"), &self.onsets)?;
         Ok(match least {
             Some((of_chroma, of_onsets)) => [chroma.at_least(of_chroma), onsets.at_least(of_onsets)],
             None => [chroma, onsets],
@@ -72,12 +72,12 @@ pub fn chance(originals: &[Heard]) -> Outcome<Vec<Figure>> {
         }
     }
     let mut figures = vec![
-        Figure::mean("chance, own frames shuffled: chroma", bootstrap_mean(&shuffled, rng())?),
-        Figure::mean("chance, best constant: chroma", bootstrap_mean(&constant, rng())?),
+        Figure::mean_of("chance, own frames shuffled: chroma", &shuffled)?,
+        Figure::mean_of("chance, best constant: chroma", &constant)?,
     ];
     figures.push(match onsets.is_empty() {
         true => Figure::missing("chance, another piece: onset F1", "needs at least two pieces"),
-        false => Figure::mean("chance, another piece: onset F1", bootstrap_mean(&onsets, rng())?),
+        false => Figure::mean_of("chance, another piece: onset F1", &onsets)?,
     });
     Ok(figures)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use musicot::Generator;
 use musicot::clap::AudioTextEncoder;
 use musicot::codec::{SemanticTokenizer, read_audio, resample};
 use musicot::core::tch::{Device, Kind, Tensor};
@@ -9,7 +10,7 @@ use musicot::core::train::{Dataset, Record};
 use musicot::core::{AudioBuffer, tensor};
 use musicot::lm::train::{TokenDataset, TokenPiece};
 use musicot::training::{Encoders, encode_corpus};
-use ndarray::{Array2, Ix2};
+use ndarray::{Array1, Array2, Axis, Ix2};
 
 use crate::Context;
 use crate::common::{self, Outcome, note};
@@ -23,6 +24,24 @@ pub fn spread<T>(items: &[T], most: Option<usize>) -> Vec<&T> {
 /// A recording of a dataset, mono.
 pub fn audio(dataset: &Dataset, path: &Path, rate_hz: u32) -> Outcome<AudioBuffer> {
     Ok(resample(&read_audio(dataset.resolve(path))?.to_mono(), rate_hz)?)
+}
+
+/// At most the first `secs` seconds of a mono recording.
+pub fn head(recording: &AudioBuffer, secs: f64) -> Outcome<AudioBuffer> {
+    let frames = (secs * f64::from(recording.sample_rate_hz())).round() as usize;
+    let samples = recording.samples().iter().copied().take(frames).collect();
+    Ok(AudioBuffer::mono(samples, recording.sample_rate_hz())?)
+}
+
+/// Whole clips of `secs` seconds side by side; a recording shorter than one is one.
+pub fn cut(piece: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
+    let frames = (secs * f64::from(piece.sample_rate_hz())).round() as usize;
+    let samples: Vec<f32> = piece.samples().iter().copied().collect();
+    if samples.len() < frames {
+        return Ok(vec![piece.clone()]);
+    }
+    let clip = |samples: &[f32]| Ok(AudioBuffer::mono(samples.to_vec(), piece.sample_rate_hz())?);
+    samples.chunks_exact(frames).map(clip).collect()
 }
 
 /// The description that a piece is known by.
@@ -45,6 +64,25 @@ pub fn rows(tensor: &Tensor) -> Outcome<Array2<f32>> {
 pub fn unit(vectors: &Tensor) -> Outcome<Tensor> {
     let square = vectors.f_square()?.f_sum_dim_intlist([-1].as_slice(), true, Kind::Float)?;
     Ok(vectors.f_div(&square.f_sqrt()?.f_clamp_min(1e-6)?)?)
+}
+
+/// Mean embedding `[dim]` of the windows of a clip.
+pub fn embedded(generator: &mut Generator, clip: &AudioBuffer) -> Outcome<Array1<f32>> {
+    let windows = generator.embed_recording(clip.clone())?;
+    Ok(windows.mean_axis(Axis(0)).ok_or("a clip has no window")?)
+}
+
+/// Vectors of equal length as rows.
+pub fn stacked(vectors: &[Array1<f32>]) -> Outcome<Array2<f32>> {
+    let views: Vec<_> = vectors.iter().map(|vector| vector.view()).collect();
+    Ok(ndarray::stack(Axis(0), &views)?)
+}
+
+/// The rows of several tables, one after the other.
+pub fn gathered<'a>(tables: impl IntoIterator<Item = &'a Array2<f32>>) -> Array2<f32> {
+    let rows: Vec<_> = tables.into_iter().flat_map(|table| table.rows()).collect();
+    let width = rows.first().map_or(0, |row| row.len());
+    Array2::from_shape_fn((rows.len(), width), |(row, column)| rows[row][column])
 }
 
 /// Tells how far a section is.

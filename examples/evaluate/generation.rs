@@ -1,7 +1,6 @@
 //! What the whole pipeline makes of prompts.
 
 use musicot::codec::SemanticTokenizer;
-use musicot::core::AudioBuffer;
 use musicot::core::train::Record;
 use musicot::{Generator, Quiet, Song};
 use musicot_eval::clip::{ClipStats, share_inside};
@@ -9,8 +8,9 @@ use musicot_eval::tokens::{SharedRun, longest_shared_run};
 
 use crate::Context;
 use crate::common::{Outcome, note};
-use crate::corpus::{audio, caption, spread, tell, tokens, training_tokens};
-use crate::report::Figure;
+use crate::corpus::{audio, caption, cut, spread, tell, tokens, training_tokens};
+use crate::figure::Figure;
+use crate::report::Measured;
 use crate::variety;
 
 /// Seeds of each prompt.
@@ -25,27 +25,21 @@ const LEAST_INSIDE: f64 = 0.9;
 /// A longer run of tokens shared with a training piece is a copy.
 const MOST_SHARED_SECS: f64 = 3.0;
 
-pub fn figures(context: &Context) -> Outcome<Vec<Figure>> {
+pub fn figures(context: &Context) -> Outcome<Measured> {
     let mut generator = context.stages.generator()?;
     let records = spread(context.heldout.records(), Some(context.options.prompts));
     let songs = songs(context, &mut generator, &records)?;
-    let mut figures = vec![
+    let mut found = Measured::from(vec![
         Figure::of("clips", songs.len() as f64),
         Figure::of("prompts", records.len() as f64),
         Figure::of("seconds of a clip", context.options.secs),
-    ];
-    figures.extend(or_missing("shares inside the corpus' range", likeness(context, &songs)));
+    ]);
+    found.add("shares inside the corpus' range", likeness(context, &songs));
     let prompts = records.iter().map(|record| caption(record)).collect::<Outcome<Vec<_>>>()?;
-    figures
-        .extend(or_missing("distances between prompts", variety::figures(&mut generator, &songs, &prompts)));
-    figures.extend(or_missing("longest run shared with a training piece", copies(context, &records, &songs)));
-    figures.push(speed(&songs));
-    Ok(figures)
-}
-
-/// A part that fails is reported, and the clips are still measured by the others.
-fn or_missing(name: &str, measured: Outcome<Vec<Figure>>) -> Vec<Figure> {
-    measured.unwrap_or_else(|error| vec![Figure::missing(name, &error.to_string())])
+    found.add("distances between prompts", variety::figures(&mut generator, &songs, &prompts));
+    found.add("longest run shared with a training piece", copies(context, &records, &songs));
+    found.figures.push(speed(&songs));
+    Ok(found)
 }
 
 /// Clips, prompt after prompt, the seeds of one side by side.
@@ -80,17 +74,6 @@ fn likeness(context: &Context, songs: &[Song]) -> Outcome<Vec<Figure>> {
         if JUDGED.contains(&inside.measure) { figure.at_least(LEAST_INSIDE) } else { figure }
     };
     Ok(inside.iter().map(figure).collect())
-}
-
-/// Whole clips side by side; a recording shorter than one is one.
-fn cut(piece: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
-    let frames = (secs * f64::from(piece.sample_rate_hz())).round() as usize;
-    let samples: Vec<f32> = piece.samples().iter().copied().collect();
-    if samples.len() < frames {
-        return Ok(vec![piece.clone()]);
-    }
-    let clip = |samples: &[f32]| Ok(AudioBuffer::mono(samples.to_vec(), piece.sample_rate_hz())?);
-    samples.chunks_exact(frames).map(clip).collect()
 }
 
 /// The longest run of tokens that a clip shares with a piece trained on; beside it what held-out music shares by chance.

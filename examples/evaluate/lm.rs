@@ -11,7 +11,7 @@ use crate::Context;
 use crate::common::{Outcome, note};
 use crate::compare::rng;
 use crate::corpus::heldout_tokens;
-use crate::report::Figure;
+use crate::figure::Figure;
 
 /// What the model knows beside the plan. Tags and sections say much of what a plan says; the paper's model has the embedding alone.
 const GIVEN: [(Given, &str); 3] = [

@@ -1,20 +1,33 @@
 //! The figures of a trained model on pieces held out from training: what `cargo xtask evaluate` runs.
 
+mod budget;
 mod clap;
 mod codec;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
 mod corpus;
+mod figure;
 mod generation;
 mod lm;
 mod machine;
+mod meanings;
+mod music;
+mod notes;
+mod obedience;
 mod options;
+mod part;
+mod renderer;
 mod report;
+mod retrieval;
+mod seams;
+mod solos;
 mod stages;
 mod thoughts;
 mod tokens;
 mod variety;
+mod wide;
+mod wordings;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -22,8 +35,9 @@ use std::time::Instant;
 use common::{Outcome, note, say};
 use musicot::core::tch::no_grad_guard;
 use musicot::core::train::Dataset;
-use options::{Options, Part};
-use report::{Figure, Report, Section};
+use options::Options;
+use part::Part;
+use report::{Measured, Report, Section};
 use stages::Stages;
 
 /// What every section works with.
@@ -63,16 +77,20 @@ fn run() -> Outcome {
 fn measure(context: &Context, part: Part) -> Section {
     note(format_args!("{}: ...", part.name()));
     let started = Instant::now();
+    let figures = |measured: Outcome<_>| measured.map(Measured::from);
     let measured = match part {
-        Part::Codec => codec::figures(context),
-        Part::Tokens => tokens::figures(context),
+        Part::Codec => figures(codec::figures(context)),
+        Part::Tokens => figures(tokens::figures(context)),
         Part::Clap => clap::figures(context),
-        Part::Thoughts => thoughts::figures(context),
-        Part::Lm => lm::figures(context),
+        Part::Thoughts => figures(thoughts::figures(context)),
+        Part::Lm => figures(lm::figures(context)),
+        Part::Budget => budget::figures(context),
         Part::Generation => generation::figures(context),
+        Part::Obedience => obedience::figures(context),
     };
-    let figures = measured
-        .unwrap_or_else(|error| vec![Figure::missing("all figures of this section", &error.to_string())]);
-    let (name, about) = (part.name(), part.about());
-    Section { name, about, secs: started.elapsed().as_secs_f64(), figures }
+    let mut found = Measured::default();
+    found.add("all figures of this section", measured);
+    let Measured { figures, tables } = found;
+    let (name, about, secs) = (part.name(), part.about(), started.elapsed().as_secs_f64());
+    Section { name, about, secs, figures, tables }
 }

@@ -1,4 +1,4 @@
-//! Figures with their targets, as a table, as Markdown and as JSON.
+//! Sections of figures, as tables, as Markdown and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,122 +8,37 @@ use std::path::Path;
 use musicot::core::files::{write_atomic, write_json};
 use musicot::core::tch;
 use musicot_eval::Table;
-use musicot_eval::statistics::Interval;
 use serde::Serialize;
 
 use crate::Context;
 use crate::common::Outcome;
+use crate::figure::Figure;
 use crate::machine;
+use crate::wide::Wide;
 
-/// Whether a figure meets its target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Pass,
-    Short,
-    /// There is no target: the figure is there to compare with.
-    NoTarget,
-    NotMeasured,
+/// What a section found.
+#[derive(Debug, Default)]
+pub struct Measured {
+    pub figures: Vec<Figure>,
+    pub tables: Vec<Wide>,
 }
 
-impl Verdict {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Short => "SHORT",
-            Self::NoTarget => "",
-            Self::NotMeasured => "not measured",
+impl From<Vec<Figure>> for Measured {
+    fn from(figures: Vec<Figure>) -> Self {
+        Self { figures, tables: Vec::new() }
+    }
+}
+
+impl Measured {
+    /// Takes in a part of the section; one that failed is reported, and the others stay.
+    pub fn add(&mut self, name: &str, part: Outcome<impl Into<Self>>) {
+        match part.map(Into::into) {
+            Ok(Self { figures, tables }) => {
+                self.figures.extend(figures);
+                self.tables.extend(tables);
+            }
+            Err(error) => self.figures.push(Figure::missing(name, &error.to_string())),
         }
-    }
-}
-
-/// A row of the report.
-#[derive(Debug, Clone, Serialize)]
-pub struct Figure {
-    pub name: String,
-    pub value: Option<f64>,
-    /// 95 % bootstrap interval of a mean.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval: Option<[f64; 2]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    pub verdict: Verdict,
-    /// Why there is no value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-impl Figure {
-    /// A plain value.
-    pub fn of(name: impl Into<String>, value: f64) -> Self {
-        let verdict = Verdict::NoTarget;
-        Self { name: name.into(), value: Some(value), interval: None, target: None, verdict, reason: None }
-    }
-
-    /// A mean with its interval.
-    pub fn mean(name: impl Into<String>, of: Interval) -> Self {
-        Self { interval: Some([of.low, of.high]), ..Self::of(name, of.mean) }
-    }
-
-    /// A figure that could not be computed.
-    pub fn missing(name: impl Into<String>, reason: &str) -> Self {
-        let reason = Some(reason.split_whitespace().collect::<Vec<_>>().join(" "));
-        Self { value: None, verdict: Verdict::NotMeasured, reason, ..Self::of(name, 0.0) }
-    }
-
-    /// The target is a value of at least this.
-    #[must_use]
-    pub fn at_least(self, least: f64) -> Self {
-        let is_met = self.value.is_some_and(|value| value >= least);
-        self.goal(format!(">= {least}"), is_met)
-    }
-
-    /// The target is a value of at most this.
-    #[must_use]
-    pub fn at_most(self, most: f64) -> Self {
-        let is_met = self.value.is_some_and(|value| value <= most);
-        self.goal(format!("<= {most}"), is_met)
-    }
-
-    /// The target is a mean whose whole interval is above 0.
-    #[must_use]
-    pub fn surely_positive(self) -> Self {
-        let is_met = self.interval.is_some_and(|[low, _]| low > 0.0);
-        self.goal("interval > 0", is_met)
-    }
-
-    /// Any other target.
-    #[must_use]
-    pub fn goal(mut self, text: impl Into<String>, is_met: bool) -> Self {
-        self.target = Some(text.into());
-        if self.value.is_some() {
-            self.verdict = if is_met { Verdict::Pass } else { Verdict::Short };
-        }
-        self
-    }
-
-    fn cells(&self, value: f64) -> [String; 5] {
-        let interval = self
-            .interval
-            .map_or_else(String::new, |[low, high]| format!("{} .. {}", shown(low), shown(high)));
-        let target = self.target.clone().unwrap_or_default();
-        [self.name.clone(), shown(value), interval, target, self.verdict.label().to_owned()]
-    }
-
-    /// The line of a figure without a value.
-    fn absence(&self) -> String {
-        let target = self.target.as_ref().map_or_else(String::new, |target| format!(" (target {target})"));
-        let reason = self.reason.as_deref().unwrap_or("no value");
-        format!("{}: not measured: {reason}{target}", self.name)
-    }
-}
-
-/// Three decimals; more of small values, which would read as nothing, and none of counts.
-fn shown(value: f64) -> String {
-    match value.abs() {
-        size if size > 1.0 && size.fract() == 0.0 => format!("{value}"),
-        size if size > 0.0 && size < 0.01 => format!("{value:.2e}"),
-        _ => format!("{value:.3}"),
     }
 }
 
@@ -135,6 +50,8 @@ pub struct Section {
     /// Wall-clock seconds.
     pub secs: f64,
     pub figures: Vec<Figure>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Wide>,
 }
 
 impl Section {
@@ -161,7 +78,9 @@ impl Section {
     fn to_markdown(&self) -> String {
         let table = self.table().map_or_else(String::new, |table| format!("{}\n", table.to_markdown()));
         let absences: String = self.absences().map(|line| format!("- {line}\n")).collect();
-        format!("### {}\n\n{}\n\n{table}{absences}", self.name, self.about)
+        let wide: String = self.tables.iter().map(Wide::to_markdown).collect();
+        let took = format!("Took {:.0} s.", self.secs);
+        format!("### {}\n\n{} {took}\n\n{table}{absences}{wide}", self.name, self.about)
     }
 }
 
@@ -171,7 +90,8 @@ impl fmt::Display for Section {
         if let Some(table) = self.table() {
             write!(f, "{table}")?;
         }
-        self.absences().try_for_each(|line| writeln!(f, "{line}"))
+        self.absences().try_for_each(|line| writeln!(f, "{line}"))?;
+        self.tables.iter().try_for_each(|table| write!(f, "{table}"))
     }
 }
 

@@ -6,7 +6,7 @@ use musicot::rvq::{VectorQuantizer, evaluate};
 use crate::Context;
 use crate::common::Outcome;
 use crate::corpus::windows;
-use crate::report::Figure;
+use crate::figure::Figure;
 
 /// Held-out windows that compete for each decoded one.
 const GALLERY: usize = 500;

@@ -8,30 +8,21 @@ use ndarray::{Array2, Axis};
 
 use crate::common::Outcome;
 use crate::compare::rng;
+use crate::corpus::{embedded, stacked};
+use crate::figure::Figure;
 use crate::generation::SEEDS;
-use crate::report::Figure;
 
 /// Distances of clips `[prompts * seeds]`, the seeds of a prompt side by side.
 pub fn figures(generator: &mut Generator, songs: &[Song], prompts: &[&str]) -> Outcome<Vec<Figure>> {
     if prompts.len() < 2 {
         return Err("needs at least two prompts".into());
     }
-    let embedded = embedded(generator, songs)?;
+    let clips = songs.iter().map(|song| embedded(generator, &song.audio)).collect::<Outcome<Vec<_>>>()?;
+    let embedded = stacked(&clips)?;
     let mut figures = apart("CLAP", &embedded)?;
     figures.extend(apart("chroma", &chromas(songs)?)?);
     figures.extend(own_prompt(generator, &embedded, prompts)?);
     Ok(figures)
-}
-
-/// Mean embedding of the windows of each clip `[clips, dim]`.
-fn embedded(generator: &mut Generator, songs: &[Song]) -> Outcome<Array2<f32>> {
-    let mut means = Vec::new();
-    for song in songs {
-        let windows = generator.embed_recording(song.audio.clone())?;
-        means.push(windows.mean_axis(Axis(0)).ok_or("a clip has no window")?);
-    }
-    let views: Vec<_> = means.iter().map(|mean| mean.view()).collect();
-    Ok(ndarray::stack(Axis(0), &views)?)
 }
 
 /// Mean chroma of each clip `[clips, 12]`: which notes it uses.
@@ -41,8 +32,7 @@ fn chromas(songs: &[Song]) -> Outcome<Array2<f32>> {
         let chroma = Chroma::of(&song.audio)?;
         means.push(chroma.values().sum_axis(Axis(0)).mapv(|value| value as f32));
     }
-    let views: Vec<_> = means.iter().map(|mean| mean.view()).collect();
-    Ok(ndarray::stack(Axis(0), &views)?)
+    stacked(&means)
 }
 
 /// Mean distance (1 - cosine) of a prompt's clips to those of other prompts, against that between its own seeds.

@@ -25,13 +25,18 @@ pub fn clap_score(audio: ArrayView2<'_, f32>, text: ArrayView2<'_, f32>) -> Resu
     Ok(cosines.sum() / cosines.len() as f64)
 }
 
-/// Share of items whose own label `truth[item]` has strictly the greatest of their scores `[items, labels]`, 0..=1. A tie with
-/// another label is a failure, so that equal scores everywhere earn nothing.
+/// Rank, from 1, of each item's own label `truth[item]` among its scores `[items, labels]`, greatest first; ties count against it.
+///
+/// ```
+/// let scores = ndarray::array![[0.9, 0.1, 0.5], [0.2, 0.2, 0.1]];
+/// assert_eq!(musicot_eval::embeddings::ranks(scores.view(), &[2, 0])?, [2, 2]);
+/// # Ok::<(), musicot_eval::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::TooFew`] for no items; [`Error::LengthMismatch`] between items and truth; [`Error::Range`] for a label
 /// outside the scores; [`Error::NotFinite`].
-pub fn top1_accuracy(scores: ArrayView2<'_, f64>, truth: &[usize]) -> Result<f64> {
+pub fn ranks(scores: ArrayView2<'_, f64>, truth: &[usize]) -> Result<Vec<usize>> {
     check::at_least("scored items", scores.nrows(), 1)?;
     check::same_len("true labels", truth.len(), scores.nrows())?;
     check::finite("scores", scores.iter().copied())?;
@@ -41,10 +46,42 @@ pub fn top1_accuracy(scores: ArrayView2<'_, f64>, truth: &[usize]) -> Result<f64
             format!("expected one of 0..{}, got {label}", scores.ncols()),
         ));
     }
-    let is_right = |(row, label): &(ndarray::ArrayView1<'_, f64>, &usize)| {
-        row.iter().enumerate().all(|(other, score)| other == **label || *score < row[**label])
+    Ok(scores.rows().into_iter().zip(truth).map(|(row, own)| rank(row.iter(), *own)).collect())
+}
+
+/// Share of items whose own label `truth[item]` has strictly the greatest of their scores `[items, labels]`, 0..=1. A tie with
+/// another label is a failure, so that equal scores everywhere earn nothing.
+///
+/// # Errors
+/// Those of [`ranks`].
+pub fn top1_accuracy(scores: ArrayView2<'_, f64>, truth: &[usize]) -> Result<f64> {
+    let ranks = ranks(scores, truth)?;
+    Ok(ranks.iter().filter(|rank| **rank == 1).count() as f64 / truth.len() as f64)
+}
+
+/// Probability that an item that belongs has a greater score than one that does not, ties counting half: the area under the ROC curve,
+/// 0..=1. Chance is 0.5.
+///
+/// ```
+/// let found = musicot_eval::embeddings::auc(&[0.9, 0.4, 0.5, 0.1], &[true, true, false, false])?;
+/// assert_eq!(found, 0.75);
+/// # Ok::<(), musicot_eval::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::LengthMismatch`]; [`Error::NotFinite`]; [`Error::TooFew`] where no item belongs, or all do.
+pub fn auc(scores: &[f64], belongs: &[bool]) -> Result<f64> {
+    check::same_len("which items belong", belongs.len(), scores.len())?;
+    check::finite("scores", scores.iter().copied())?;
+    let side = |which: bool| scores.iter().zip(belongs).filter(move |(_, own)| **own == which);
+    let (inside, outside) = (side(true).count(), side(false).count());
+    check::at_least("items that belong", inside, 1)?;
+    check::at_least("items that do not belong", outside, 1)?;
+    let won = |score: f64| -> f64 {
+        let against = |other: f64| 0.5 * (f64::from(score > other) + f64::from(score >= other));
+        side(false).map(|(other, _)| against(*other)).sum()
     };
-    Ok(scores.rows().into_iter().zip(truth).filter(is_right).count() as f64 / truth.len() as f64)
+    Ok(side(true).map(|(score, _)| won(*score)).sum::<f64>() / (inside * outside) as f64)
 }
 
 /// Cosines of every row `[items, dim]` with every label `[labels, dim]`, as [`top1_accuracy`] takes them: `[items, labels]`.
@@ -70,8 +107,9 @@ pub fn recall_at(k: usize, queries: ArrayView2<'_, f32>, items: ArrayView2<'_, f
     if !(1..=cosines.nrows()).contains(&k) {
         return Err(Error::range("k", format!("expected 1..={}, got {k}", cosines.nrows())));
     }
-    let hits = (0..cosines.nrows()).filter(|query| rank(cosines.row(*query).iter(), *query) <= k).count();
-    Ok(hits as f64 / cosines.nrows() as f64)
+    let own: Vec<usize> = (0..cosines.nrows()).collect();
+    let hits = ranks(cosines.view(), &own)?.into_iter().filter(|rank| *rank <= k).count();
+    Ok(hits as f64 / own.len() as f64)
 }
 
 /// Rank, from 1, of the score at `own` among all, greatest first; ties count against it.
@@ -127,6 +165,17 @@ mod tests {
         assert!((top1_accuracy(scores.view(), &[0, 1, 1]).unwrap() - 2.0 / 3.0).abs() < 1e-12);
         assert!(matches!(top1_accuracy(scores.view(), &[0, 1]), Err(Error::LengthMismatch { .. })));
         assert!(matches!(top1_accuracy(scores.view(), &[0, 1, 2]), Err(Error::Range { .. })));
+    }
+
+    #[test]
+    fn areas_of_known_orders() {
+        assert_eq!(auc(&[3.0, 2.0, 1.0], &[true, false, false]).unwrap(), 1.0);
+        assert_eq!(auc(&[1.0, 2.0, 3.0], &[true, false, false]).unwrap(), 0.0);
+        assert_eq!(auc(&[1.0; 4], &[true, false, true, false]).unwrap(), 0.5);
+        assert!(matches!(auc(&[1.0, 2.0], &[true, true]), Err(Error::TooFew { .. })));
+        assert!(matches!(auc(&[1.0, 2.0], &[false, false]), Err(Error::TooFew { .. })));
+        assert!(matches!(auc(&[1.0], &[true, false]), Err(Error::LengthMismatch { .. })));
+        assert!(matches!(auc(&[f64::NAN, 1.0], &[true, false]), Err(Error::NotFinite { .. })));
     }
 
     #[test]

@@ -107,7 +107,8 @@ const EVALUATE: &str = "\
 cargo xtask evaluate [FLAGS OF THE EXAMPLE]
 
 Sets libtorch up, builds the example `evaluate` and prints the figures of models/mini on pieces held out from training: codec round
-trip, CLAP, thoughts, language model, diffusion, generation. `cargo xtask evaluate -- --help` shows the flags of the example.
+trip, CLAP, thoughts, language model, diffusion, what each of them loses, generation, and whether prompts are obeyed. `cargo xtask
+evaluate -- --help` shows the flags of the example.
 ";
 
 const FIXTURES: &str = "\
