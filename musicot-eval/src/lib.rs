@@ -22,6 +22,7 @@ pub mod plan;
 pub mod probe;
 #[cfg(test)]
 mod signals;
+pub mod reliability;
 pub mod significance;
 pub mod spectral;
 pub mod statistics;
