@@ -48,13 +48,14 @@ impl ConvNeXt {
         })
     }
 
-    /// `[batch, inputs, frames] -> [batch, outputs, frames]`.
+    /// `[batch, inputs, frames] -> [batch, outputs, frames]`, of the input's kind under mixed precision too.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut x = self.norm.forward(&self.input.forward(&x.f_transpose(1, 2)?)?)?;
+        let kind = x.kind();
+        let mut x = self.norm.forward(&self.input.forward(&x.f_transpose(1, 2)?)?.f_to_kind(kind)?)?;
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(self.output.forward(&self.output_norm.forward(&x)?)?.f_transpose(1, 2)?)
+        Ok(self.output.forward(&self.output_norm.forward(&x)?)?.f_transpose(1, 2)?.f_to_kind(kind)?)
     }
 }
 

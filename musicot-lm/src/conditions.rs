@@ -55,6 +55,8 @@ impl ConditionReport {
 pub(crate) struct EncodedConditions {
     pub(crate) clap: Option<Vec<f32>>,
     pub(crate) ids: Vec<i64>,
+    /// How many of the ids, from the first, are tags.
+    pub(crate) tags: usize,
 }
 
 /// Encodes conditions; absent ones take no place in the sequence (the CLAP positions excepted, which are always there).
@@ -68,6 +70,7 @@ pub(crate) fn encode(
     let (tags, unknown) = vocab.tags(&conditions.tags)?;
     let mut report = ConditionReport { unknown, ..Default::default() };
     let mut ids: Vec<i64> = tags.into_iter().map(TokenId::value).collect();
+    let tags = ids.len();
     for section in conditions.sections.iter().take(config.max_sections) {
         match vocab.section(&section.label, section.windows) {
             Some(pair) => ids.extend(pair.map(TokenId::value)),
@@ -86,7 +89,7 @@ pub(crate) fn encode(
         }
         report.cut_lyrics = cut;
     }
-    Ok((EncodedConditions { clap, ids }, report))
+    Ok((EncodedConditions { clap, ids, tags }, report))
 }
 
 fn clap_values(clap: &Array1<f32>, config: &MusicLmConfig) -> Result<Vec<f32>> {

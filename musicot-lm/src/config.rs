@@ -45,6 +45,8 @@ pub struct MusicLmConfig {
     pub clap_dim: i64,
     /// Positions of the sequence that the CLAP embedding is projected to.
     pub clap_positions: i64,
+    /// Whether tags are added to every audio position too, as thoughts are, and not only read at the start: a small model follows them better.
+    pub tags_everywhere: bool,
     /// Most sections given.
     pub max_sections: usize,
     /// Most lyric tokens given.
@@ -69,6 +71,7 @@ impl Default for MusicLmConfig {
             null_branch: NullBranch::default(),
             clap_dim: 128,
             clap_positions: 2,
+            tags_everywhere: false,
             max_sections: 12,
             max_lyric_tokens: 64,
             token_rate_hz: 25.0,

@@ -17,6 +17,8 @@ pub(crate) struct Inputs {
     clap_null: Tensor,
     /// From a window's thought, the sum of its codes' embeddings, to what is added to each of its audio positions.
     window: Linear,
+    /// From the sum of the tags' embeddings to what is added to every audio position.
+    tags: Option<Linear>,
     positions: i64,
     dim: i64,
     device: Device,
@@ -32,10 +34,12 @@ pub(crate) enum Align {
 impl Inputs {
     pub(crate) fn new(scope: &Scope, config: &MusicLmConfig, dim: i64) -> Result<Self> {
         let positions = config.clap_positions;
+        let added = |name| Linear::with_init(&scope.sub(name), dim, dim, false, Init::Normal(0.02));
         Ok(Self {
             clap: Linear::new(&scope.sub("clap_proj"), config.clap_dim, positions * dim, false)?,
             clap_null: scope.param("clap_null", &[positions, dim], Init::Normal(0.02))?,
-            window: Linear::with_init(&scope.sub("window_proj"), dim, dim, false, Init::Normal(0.02))?,
+            window: added("window_proj")?,
+            tags: config.tags_everywhere.then(|| added("tags_proj")).transpose()?,
             positions,
             dim,
             device: scope.device(),
@@ -106,5 +110,19 @@ impl Inputs {
     pub(crate) fn windows(&self, lm: &dyn CausalLm, thoughts: &Tensor) -> Result<Tensor> {
         let summed = lm.embed(thoughts)?.f_sum_dim_intlist([2_i64].as_slice(), false, None::<Kind>)?;
         Ok(self.window.forward(&summed)?)
+    }
+
+    /// What tags add to all audio positions of their row, `[rows, dim]`; `None` where the model reads them at the start only.
+    pub(crate) fn tags(&self, lm: &dyn CausalLm, rows: &[&EncodedConditions]) -> Result<Option<Tensor>> {
+        let Some(tags) = &self.tags else { return Ok(None) };
+        let (mut ids, mut owners) = (Vec::new(), Vec::new());
+        for (row, conditions) in rows.iter().enumerate() {
+            ids.extend(&conditions.ids[..conditions.tags]);
+            owners.resize(ids.len(), row as i64);
+        }
+        let to_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(self.device);
+        let embedded = lm.embed(&to_device(&ids)?)?;
+        let none = Tensor::f_zeros([rows.len() as i64, self.dim], (embedded.kind(), self.device))?;
+        Ok(Some(tags.forward(&none.f_index_add(0, &to_device(&owners)?, &embedded)?)?))
     }
 }

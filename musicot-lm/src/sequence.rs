@@ -143,14 +143,13 @@ impl MusicLm {
         Ok((self.add_windows(songs, &embedded, &layout)?, layout))
     }
 
-    /// Tells each audio position the plan window of the token that it predicts.
+    /// Tells each audio position the plan window of the token that it predicts, and the tags.
     fn add_windows(&self, songs: &[EncodedSong], embedded: &Tensor, layout: &Layout) -> Result<Tensor> {
-        let plans: Vec<Option<&Plan>> = songs.iter().map(|song| song.plan.as_ref()).collect();
-        let windows = plans.iter().flatten().map(|plan| plan.windows()).max().unwrap_or(0);
-        if windows == 0 {
-            return Ok(embedded.shallow_clone());
-        }
-        let vectors = self.plan_vectors(&plans, windows)?.f_flatten(0, 1)?;
+        let rows: Vec<(&EncodedConditions, Option<&Plan>)> =
+            songs.iter().map(|song| (&song.conditions, song.plan.as_ref())).collect();
+        let Some(vectors) = self.audio_vectors(&rows)? else { return Ok(embedded.shallow_clone()) };
+        let windows = vectors.size()[1] as usize;
+        let vectors = vectors.f_flatten(0, 1)?;
         // One more row, of zeros, for the positions that belong to no window.
         let nothing = (songs.len() * windows) as i64;
         let vectors = vectors.f_constant_pad_nd([0, 0, 0, 1])?;
@@ -165,7 +164,27 @@ impl MusicLm {
         Ok(embedded.f_add(&self.select(&vectors, &index)?.f_view_as(embedded)?)?)
     }
 
-    /// What each window adds to the audio positions in it, `[rows, windows, dim]`: zeros for rows without a plan; windows beyond a
+    /// What is added to the audio positions of each window, `[rows, windows, dim]`: its thought, and the tags where the model is
+    /// told them everywhere. `None` where that is nothing.
+    pub(crate) fn audio_vectors(
+        &self,
+        rows: &[(&EncodedConditions, Option<&Plan>)],
+    ) -> Result<Option<Tensor>> {
+        let (conditions, plans): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
+        let tags =
+            self.inputs.tags(self.lm.as_ref(), &conditions)?.map(|tags| tags.f_unsqueeze(1)).transpose()?;
+        let windows = plans.iter().flatten().map(|plan| plan.windows()).max().unwrap_or(0);
+        if windows == 0 {
+            return Ok(tags);
+        }
+        let thoughts = self.plan_vectors(&plans, windows)?;
+        Ok(Some(match tags {
+            Some(tags) => thoughts.f_add(&tags)?,
+            None => thoughts,
+        }))
+    }
+
+    /// What each window's thought adds to the audio positions in it, `[rows, windows, dim]`: zeros for rows without a plan; windows beyond a
     /// plan's last are as its last.
     pub(crate) fn plan_vectors(&self, plans: &[Option<&Plan>], windows: usize) -> Result<Tensor> {
         let levels = self.config().vocab.levels;

@@ -76,7 +76,12 @@ impl WindowAttention {
         let (query, key, value) = (split(&self.query)?, split(&self.key)?, split(&self.value)?);
         let scores = query.f_matmul(&key.f_transpose(-1, -2)?)?.f_div_scalar((per_head as f64).sqrt())?;
         let weights = self.biased(&scores, tokens)?.f_softmax(-1, None)?;
-        let joined = weights.f_matmul(&value)?.f_transpose(1, 2)?.f_reshape([count, tokens, width])?;
+        // Under mixed precision the bias makes f32 of the scores.
+        let joined = weights
+            .f_to_kind(value.kind())?
+            .f_matmul(&value)?
+            .f_transpose(1, 2)?
+            .f_reshape([count, tokens, width])?;
         self.output.forward(&joined)
     }
 

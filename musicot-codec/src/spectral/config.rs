@@ -23,8 +23,11 @@ pub struct SpectralCodecConfig {
     pub band_width: i64,
     /// Magnitude (1 = a full-scale sine) below which differences do not count.
     pub floor: f64,
-    /// Values per latent frame: levels of as many bands.
+    /// Values per latent frame: levels of as many bands, but for those of attacks.
     pub latent_dim: i64,
+    /// Broad bands whose course within a latent frame is told, spectral frame by spectral frame, by the last `attack_bands * frames_per_latent` of a
+    /// latent's values: when an attack comes, and how sharp it is. 0 leaves that to the decoder's guess.
+    pub attack_bands: i64,
     /// Samples of the window through which latents see: long enough for pitch.
     pub latent_n_fft: i64,
     /// Latent bands per octave where pitch is told apart; single bins of the long window below, where those are wider.
@@ -56,6 +59,7 @@ impl Default for SpectralCodecConfig {
             band_width: 6,
             floor: 3e-4,
             latent_dim: 128,
+            attack_bands: 0,
             latent_n_fft: 4096,
             bands_per_octave: 24.0,
             pitch_hz: 4000.0,
@@ -93,6 +97,14 @@ impl SpectralCodecConfig {
             if !(1..=1 << 20).contains(&value) {
                 return Err(Error::config(field, format!("expected 1..={}, got {value}", 1 << 20)));
             }
+        }
+        // The upper bound keeps narrow bands from having no bin of the short window.
+        if !(0..=8).contains(&self.attack_bands) || self.levels() < 1 {
+            let reason = format!(
+                "expected 0..=8 and fewer than {} / {}, got {}",
+                self.latent_dim, self.frames_per_latent, self.attack_bands
+            );
+            return Err(Error::config("attack_bands", reason));
         }
         if self.n_fft % 2 != 0
             || self.fine_bins > self.n_fft / 2
@@ -136,6 +148,11 @@ impl SpectralCodecConfig {
     /// Samples per latent frame.
     pub fn hop(&self) -> i64 {
         self.spectral_hop * self.frames_per_latent
+    }
+
+    /// Values of a latent that are levels of bands.
+    pub(crate) fn levels(&self) -> i64 {
+        self.latent_dim - self.attack_bands * self.frames_per_latent
     }
 
     /// Values per spectral frame: single bins, then bands (the Nyquist bin is left out).

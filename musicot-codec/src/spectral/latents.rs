@@ -10,14 +10,15 @@ use super::magnitudes::normalise;
 /// Frames of the long window per latent.
 const FRAMES: i64 = 2;
 
-/// The analysis from samples to latents, and what latents say of spectral bands.
+/// The analysis from samples to levels, and what levels say of spectral bands.
 #[derive(Debug)]
 pub(super) struct Levels {
     stft: Stft,
+    count: i64,
     floor: f64,
-    /// Share of each bin of the long window in a latent band's mean power `[latent_dim, bins]`.
+    /// Share of each bin of the long window in a latent band's mean power `[levels, bins]`.
     means: Tensor,
-    /// Share of each latent band in a spectral band's width `[bands, latent_dim]`.
+    /// Share of each latent band in a spectral band's width `[bands, levels]`.
     overlaps: Tensor,
 }
 
@@ -35,13 +36,14 @@ impl Levels {
             (0..config.bands()).map(|band| (config.edge_hz(band), config.edge_hz(band + 1))).collect();
         Ok(Self {
             stft,
+            count: config.levels(),
             floor: config.floor,
             means: shares(&latent_bands, &bins)?.f_to_device(device)?,
             overlaps: shares(&bands, &latent_bands)?.f_to_device(device)?,
         })
     }
 
-    /// Samples `[batch, samples]`, whole latents of them, to latents `[batch, latent_dim, latents]`.
+    /// Samples `[batch, samples]`, whole latents of them, to levels `[batch, levels, latents]`.
     pub fn analyse(&self, samples: &Tensor) -> Result<Tensor> {
         // A full-scale sine has this magnitude under a Hann window.
         let full_scale = self.stft.n_fft() as f64 / 4.0;
@@ -52,14 +54,14 @@ impl Levels {
         normalise(&self.means.f_matmul(&power)?.f_sqrt()?, self.floor)
     }
 
-    /// What latents alone say: levels `[batch, latent_dim, any]` to levels of spectral bands `[batch, bands, any]`.
+    /// What levels alone say: latents `[batch, latent_dim, any]`, which begin with them, to levels of spectral bands `[batch, bands, any]`.
     pub fn spread(&self, latents: &Tensor) -> Result<Tensor> {
-        Ok(self.overlaps.f_matmul(latents)?)
+        Ok(self.overlaps.f_matmul(&latents.f_narrow(1, 0, self.count)?)?)
     }
 }
 
 /// How much of each interval of `of` (in hertz) lies in each of `into`, as shares of the sum per row `[into, of]`.
-fn shares(into: &[(f64, f64)], of: &[(f64, f64)]) -> Result<Tensor> {
+pub(super) fn shares(into: &[(f64, f64)], of: &[(f64, f64)]) -> Result<Tensor> {
     let mut rows = Vec::with_capacity(into.len() * of.len());
     for (low, high) in into {
         let row: Vec<f64> = of.iter().map(|(from, to)| (to.min(*high) - from.max(*low)).max(0.0)).collect();
@@ -71,7 +73,7 @@ fn shares(into: &[(f64, f64)], of: &[(f64, f64)]) -> Result<Tensor> {
 
 /// The first bin of each latent band, rising from 0.
 fn edges(config: &SpectralCodecConfig) -> Result<Vec<i64>> {
-    let (ratio, count) = (2_f64.powf(1.0 / config.bands_per_octave), config.latent_dim as usize);
+    let (ratio, count) = (2_f64.powf(1.0 / config.bands_per_octave), config.levels() as usize);
     let bin_hz = f64::from(config.sample_rate_hz) / config.latent_n_fft as f64;
     // Rounding must not move an edge that is on a bin.
     let at = |hz: f64| (hz / bin_hz - 1e-9).ceil() as i64;

@@ -7,6 +7,7 @@ use musicot_core::shape::{ANY, expect, expect_finite};
 use musicot_core::tch::{self, Device, Kind, Tensor};
 use musicot_core::{ParamStore, Storage};
 
+use super::attacks::Attacks;
 use super::latents::Levels;
 use super::session::Session;
 use super::{Magnitudes, SpectralCodecConfig};
@@ -20,6 +21,7 @@ pub struct SpectralCodec {
     store: ParamStore,
     magnitudes: Magnitudes,
     levels: Levels,
+    attacks: Option<Attacks>,
     decoder: ConvNeXt,
 }
 
@@ -57,8 +59,9 @@ impl SpectralCodec {
     fn build(config: &SpectralCodecConfig, store: ParamStore) -> Result<Self> {
         let magnitudes = Magnitudes::new(config, store.device())?;
         let levels = Levels::new(config, store.device())?;
+        let attacks = Attacks::new(config, store.device())?;
         let decoder = ConvNeXt::new(&store.root().sub("decoder"), config.decoder())?;
-        Ok(Self { config: config.clone(), store, magnitudes, levels, decoder })
+        Ok(Self { config: config.clone(), store, magnitudes, levels, attacks, decoder })
     }
 
     /// The configuration.
@@ -78,7 +81,11 @@ impl SpectralCodec {
 
     /// Samples `[batch, latents * hop]` to latents `[batch, latent_dim, latents]`.
     pub(crate) fn to_latents(&self, samples: &Tensor) -> Result<Tensor> {
-        Ok(self.levels.analyse(samples)?)
+        let levels = self.levels.analyse(samples)?;
+        match &self.attacks {
+            Some(attacks) => Ok(Tensor::f_cat(&[levels, attacks.analyse(samples)?], 1)?),
+            None => Ok(levels),
+        }
     }
 
     /// Latents `[batch, latent_dim, latents]` to normalised log-magnitudes `[batch, bands, latents * n]`.

@@ -30,12 +30,12 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    /// `[.., inputs] -> [.., outputs]`.
+    /// `[.., inputs] -> [.., outputs]`, in bfloat16 within [`super::mixed_precision`].
     ///
     /// # Errors
     /// libtorch refuses a last axis of another size.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+        super::affine(x, &self.weight, self.bias.as_ref())
     }
 
     /// The weight `[outputs, inputs]`.

@@ -3,6 +3,7 @@
 mod attention;
 mod conv;
 mod linear;
+mod mixed;
 mod norm;
 mod rope;
 mod swiglu;
@@ -10,6 +11,7 @@ mod swiglu;
 pub use attention::{Attention, AttentionConfig, KvCache};
 pub use conv::{Conv1d, Conv1dConfig};
 pub use linear::{Embedding, Linear};
+pub use mixed::{affine, mixed_precision};
 pub use norm::{LayerNorm, RmsNorm};
 pub use rope::{Rope, RopeTable};
 pub use swiglu::SwiGlu;

@@ -11,7 +11,8 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// libtorch's autocast to bfloat16; CUDA only.
+    /// Products of matrices in bfloat16, weights and all else in f32: libtorch's autocast on CUDA, [`crate::nn::mixed_precision`] on a CPU, where it
+    /// pays with instructions for bfloat16 only.
     Bf16,
 }
 

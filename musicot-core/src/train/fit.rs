@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tch::Device;
 
 use super::optimizer::AdamW;
 use super::{Observer, Position, Precision, RunDir, StepReport, Task, TrainConfig};
 use crate::checkpoint::{self, Checkpoint, LoadOptions, Storage};
+use crate::nn::mixed_precision;
 use crate::{CounterRng, Error, Result};
 
 /// Steps in a row whose gradient was not finite before the run is given up.
@@ -43,9 +43,6 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
     config.validate()?;
-    if config.precision == Precision::Bf16 && !matches!(task.params().device(), Device::Cuda(_)) {
-        return Err(Error::config("precision", "bf16 needs a CUDA device; use f32 here"));
-    }
     let mut optimizer = AdamW::new(task.params(), config.ema_decay > 0.0)?;
     let (first, last_line) = resume(task, &optimizer, run)?;
     let mut summary = summary_of(first, config, last_line.as_ref());
@@ -130,7 +127,8 @@ fn train_step(
         let at = Position { step, micro, accumulate: config.accumulate, rng };
         let outcome = match config.precision {
             Precision::F32 => task.loss(&at)?,
-            Precision::Bf16 => tch::autocast(true, || task.loss(&at))?,
+            // On the CPU the first does nothing, and on CUDA it has rounded already what the second would.
+            Precision::Bf16 => tch::autocast(true, || mixed_precision(|| task.loss(&at)))?,
         };
         outcome.loss.f_backward()?;
         loss += outcome.loss.f_double_value(&[])? / f64::from(config.accumulate);

@@ -5,7 +5,7 @@ use musicot_sampling::PhaseConfig;
 
 use super::rows::{Rows, RowsShape, for_all_rows, logits, with_null};
 use super::{Chooser, expect_songs, song_streams};
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, EncodedConditions};
 use crate::config::{NullBranch, PlanMode};
 use crate::plan::Plan;
 use crate::vocab::{AudioToken, Emission};
@@ -121,8 +121,8 @@ impl MusicLm {
             .enumerate()
             .map(|(row, conditions)| Ok((conditions, self.audio_start(plan_of(row))?)));
         let starts = starts.collect::<Result<Vec<_>>>()?;
-        let row_plans: Vec<Option<&Plan>> = (0..starts.len()).map(plan_of).collect();
-        let windows = self.window_vectors(&row_plans)?;
+        let rows = starts.iter().enumerate().map(|(row, (conditions, _))| (conditions, plan_of(row)));
+        let windows = self.window_vectors(&rows.collect::<Vec<_>>())?;
         let shape = RowsShape { more_prefix: 0, window: self.config().attention_tokens() };
         Ok(AudioTokens {
             model: self,
@@ -170,15 +170,11 @@ impl MusicLm {
         Ok(plans)
     }
 
-    /// What each window adds to the audio positions in it, `[rows, dim]` per window; zeros for rows without a plan.
-    fn window_vectors(&self, plans: &[Option<&Plan>]) -> Result<Vec<Tensor>> {
+    /// What each window adds to the audio positions in it, `[rows, dim]` per window.
+    fn window_vectors(&self, rows: &[(&EncodedConditions, Option<&Plan>)]) -> Result<Vec<Tensor>> {
         let _no_grad = no_grad_guard();
-        let windows = plans.iter().flatten().map(|plan| plan.windows()).max().unwrap_or(0);
-        if windows == 0 {
-            return Ok(Vec::new());
-        }
-        let all = self.plan_vectors(plans, windows)?;
-        (0..windows as i64).map(|window| Ok(all.f_select(1, window)?.f_contiguous()?)).collect()
+        let Some(all) = self.audio_vectors(rows)? else { return Ok(Vec::new()) };
+        (0..all.size()[1]).map(|window| Ok(all.f_select(1, window)?.f_contiguous()?)).collect()
     }
 }
 

@@ -58,11 +58,14 @@ fn tokens(model: &MusicLm, request: &AudioRequest, policy: &PhaseConfig) -> Vec<
     model.audio(request, policy).unwrap().finish().unwrap()
 }
 
-/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan).
+/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan, with tags told once and everywhere).
 #[test]
 fn cached_is_full() {
-    for order in [ThoughtOrder::TimeMajor, ThoughtOrder::LevelMajor] {
-        let model = tiny_model(MusicLmConfig { thought_order: order, ..tiny_config() });
+    for (order, tags_everywhere) in
+        [(ThoughtOrder::TimeMajor, false), (ThoughtOrder::LevelMajor, false), (ThoughtOrder::TimeMajor, true)]
+    {
+        let config = MusicLmConfig { thought_order: order, tags_everywhere, ..tiny_config() };
+        let model = tiny_model(config);
         let song = Song {
             conditions: conditions(1),
             plan: Some(plan(&model, 3, 1)),
@@ -97,8 +100,8 @@ fn stepwise_thoughts(model: &MusicLm, song: &Song) -> Vec<f32> {
 fn stepwise_audio(model: &MusicLm, song: &Song) -> Vec<f32> {
     let plan = song.plan.as_ref();
     let start = [(model.encode(&song.conditions).unwrap(), model.audio_start(plan).unwrap())];
-    let windows = model.plan_vectors(&[plan], 3).unwrap();
-    let window = |index: usize| windows.select(1, (index / 4).min(2) as i64);
+    let windows = model.audio_vectors(&[(&start[0].0, plan)]).unwrap().unwrap();
+    let window = |index: usize| windows.select(1, (index as i64 / 4).min(windows.size()[1] - 1));
     let shape = RowsShape { more_prefix: 0, window: 6 };
     let mut rows = Rows::new(model, &start, Some(&window(0)), &shape).unwrap();
     let range = model.vocab().emits(Emission::Audio { may_end: true }).unwrap();
@@ -123,6 +126,21 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
     for (n, (a, b)) in actual.iter().zip(expected).enumerate() {
         assert!((a - b).abs() < 1e-4, "{what} {n}: {a} against {b}");
     }
+}
+
+#[test]
+fn tags_everywhere_need_no_plan_and_are_nothing_without_tags() {
+    let config = MusicLmConfig { tags_everywhere: true, plan: PlanMode::None, ..tiny_config() };
+    let model = tiny_model(config);
+    let song = Song { conditions: conditions(1), plan: None, audio: audio(13, 1), ends: true };
+    let score = model.score(std::slice::from_ref(&song)).unwrap().remove(0);
+    assert_close(&score.audio, &stepwise_audio(&model, &song), "audio");
+    let vectors = |conditions: &Conditions| {
+        let encoded = model.encode(conditions).unwrap();
+        model.audio_vectors(&[(&encoded, None)]).unwrap().unwrap()
+    };
+    assert!(vectors(&conditions(1)).abs().max().double_value(&[]) > 0.0);
+    assert_eq!(vectors(&Conditions::default()).abs().max().double_value(&[]), 0.0);
 }
 
 #[test]

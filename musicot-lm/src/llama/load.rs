@@ -43,7 +43,7 @@ impl Llama {
             match SharedMatrix::find(&checkpoint)? {
                 SharedMatrix::Table => {}
                 SharedMatrix::Head => rename = rename.replace(HEAD, TABLE),
-                SharedMatrix::BothEqual => rename = rename.drop_containing(HEAD),
+                SharedMatrix::BothEqual => rename = rename.drop_exact(HEAD),
                 SharedMatrix::Differ => config.tie_word_embeddings = false,
             }
         }
@@ -64,7 +64,7 @@ fn without_frequencies(checkpoint: &Checkpoint, layers: i64) -> KeyMap {
         .names()
         .iter()
         .filter(|name| known(name))
-        .fold(KeyMap::default(), |map, name| map.drop_containing(name))
+        .fold(KeyMap::default(), |map, name| map.drop_exact(name))
 }
 
 /// Where a checkpoint holds the matrix that its configuration ties.

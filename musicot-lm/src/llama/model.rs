@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use musicot_core::nn::{Embedding, Linear, RmsNorm, RopeTable, SwiGlu};
+use musicot_core::nn::{self, Embedding, Linear, RmsNorm, RopeTable, SwiGlu};
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{Error as CoreError, Scope, shape};
 
@@ -192,7 +192,7 @@ impl CausalLm for Llama {
             return Err(CoreError::input("logits", reason).into());
         }
         let weight = self.head_weight().f_narrow(0, rows.start, rows.end - rows.start)?;
-        Ok(hidden.f_linear::<&Tensor>(&weight, None)?)
+        Ok(nn::affine(hidden, &weight, None)?)
     }
 
     fn session(&self, shape: &SessionShape) -> Result<Box<dyn LmSession + '_>> {

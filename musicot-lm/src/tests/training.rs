@@ -4,7 +4,7 @@ use std::path::Path;
 
 use musicot_core::CounterRng;
 use musicot_core::tch::{Device, set_num_threads};
-use musicot_core::train::{Observer, Silent, StepReport, TrainConfig};
+use musicot_core::train::{Observer, Precision, Silent, StepReport, TrainConfig};
 use ndarray::{Array2, Axis};
 
 use super::{clap, tiny_config};
@@ -68,8 +68,18 @@ fn prepared() -> tempfile::TempDir {
 
 #[test]
 fn training_learns_to_follow_the_plan() {
+    learns_to_follow_the_plan(Precision::F32);
+}
+
+#[test]
+fn training_in_mixed_precision_learns_it_too() {
+    learns_to_follow_the_plan(Precision::Bf16);
+}
+
+fn learns_to_follow_the_plan(precision: Precision) {
     let folder = prepared();
-    let config = config(folder.path(), 150);
+    let mut config = config(folder.path(), 150);
+    config.train.precision = precision;
     let valid = TokenDataset::read(folder.path().join("valid")).unwrap();
     let untrained = MusicLm::new(config.model.clone(), Device::Cpu, 0).unwrap();
     let measure = |model: &MusicLm, plan| {
@@ -131,8 +141,15 @@ impl Observer for StopAt {
 
 #[test]
 fn a_stopped_run_continues_bit_for_bit() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        continues_bit_for_bit(precision);
+    }
+}
+
+fn continues_bit_for_bit(precision: Precision) {
     let folder = prepared();
-    let config = config(folder.path(), 24);
+    let mut config = config(folder.path(), 24);
+    config.train.precision = precision;
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
     train(&config, &whole, Device::Cpu, &mut Silent).unwrap();
     assert!(!train(&config, &parts, Device::Cpu, &mut StopAt(13)).unwrap().finished);
