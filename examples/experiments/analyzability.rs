@@ -78,7 +78,9 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
     introduce(report, &anchors, window_secs);
     let truth = pieces(context, &studio, &anchors, &heldout)?;
     tell(report, "True plans of held-out pieces against their stems", &anchors, &truth, &[])?;
-    report.part("scatter and curves of single pieces", |report| pictures(report, &anchors, &truth, window_secs));
+    report.part("scatter and curves of single pieces", |report| {
+        pictures(report, &anchors, &truth, window_secs)
+    });
     report.part("generated audio", |report| generated(context, report, &studio, &anchors, &heldout));
     Ok(())
 }
@@ -207,7 +209,10 @@ impl Moments {
 
     /// Pearson's correlation of curves that are centred in each piece; 0 where nothing varies.
     fn within(pieces: &[&Self]) -> f64 {
-        let sum = pieces.iter().map(|piece| piece.centred()).fold([0.0; 3], |[a, b, c], [x, y, z]| [a + x, b + y, c + z]);
+        let sum = pieces
+            .iter()
+            .map(|piece| piece.centred())
+            .fold([0.0; 3], |[a, b, c], [x, y, z]| [a + x, b + y, c + z]);
         correlation(sum)
     }
 
@@ -239,8 +244,9 @@ fn tell(
     pairs: &Pairs,
     unreadable: &[String],
 ) -> Outcome {
-    let readable: Vec<usize> =
-        (0..anchors.families.len()).filter(|family| !unreadable.contains(&anchors.families[*family])).collect();
+    let readable: Vec<usize> = (0..anchors.families.len())
+        .filter(|family| !unreadable.contains(&anchors.families[*family]))
+        .collect();
     let curves: Vec<AnchorCurves> = readable.iter().map(|family| pairs.anchor(anchors, *family)).collect();
     let tests = test_anchors(&curves, rng())?;
     let row = |(index, family): (usize, &String)| -> Outcome<Vec<Cell>> {
@@ -264,7 +270,9 @@ fn tell(
     )?;
     let bars = |test: &AnchorTest| {
         let family = anchors.families.iter().position(|family| *family == test.phrase);
-        let interval = family.and_then(|family| pairs.correlations(family).ok()).map(|[within, _]| (within.low, within.high));
+        let interval = family
+            .and_then(|family| pairs.correlations(family).ok())
+            .map(|[within, _]| (within.low, within.high));
         Bar { value: test.correlation.found, interval }
     };
     let chart = BarChart {
@@ -288,8 +296,9 @@ fn pictures(report: &mut Report<'_>, anchors: &Anchors, pairs: &Pairs, window_se
     order.sort_by(|a, b| spread_of(*b).total_cmp(&spread_of(*a)));
     let mut panels = Vec::new();
     for family in order.iter().copied().take(4) {
-        let points = (0..pairs.curves.len())
-            .flat_map(|piece| pairs.levels[family][piece].clone().into_iter().zip(pairs.curve(piece, family)));
+        let points = (0..pairs.curves.len()).flat_map(|piece| {
+            pairs.levels[family][piece].clone().into_iter().zip(pairs.curve(piece, family))
+        });
         panels.push(Panel::Scatter(ScatterChart {
             title: anchors.families[family].clone(),
             x_label: "level relative to the mix (dB)".to_owned(),
@@ -297,10 +306,15 @@ fn pictures(report: &mut Report<'_>, anchors: &Anchors, pairs: &Pairs, window_se
             clouds: vec![Cloud { name: String::new(), points: points.collect() }],
         }));
     }
-    let longest = (0..pairs.curves.len()).max_by_key(|piece| pairs.curves[*piece].values().ncols()).unwrap_or(0);
+    let longest =
+        (0..pairs.curves.len()).max_by_key(|piece| pairs.curves[*piece].values().ncols()).unwrap_or(0);
     for (title, of_levels) in [("one piece: levels (dB)", true), ("one piece: calibrated cosines", false)] {
         let series = order.iter().take(4).map(|family| {
-            let values = if of_levels { pairs.levels[*family][longest].clone() } else { pairs.curve(longest, *family) };
+            let values = if of_levels {
+                pairs.levels[*family][longest].clone()
+            } else {
+                pairs.curve(longest, *family)
+            };
             let last = values.last().copied();
             let points = values.into_iter().chain(last).enumerate();
             let points = points.map(|(window, value)| (window as f64 * window_secs, value)).collect();
@@ -330,11 +344,16 @@ fn generated(
     let window_secs = studio.clap.window_samples() as f64 / f64::from(studio.clap.sample_rate_hz());
     let train = Dataset::open(&options.train)?;
     let train = volumes::read(&train, options.usual(PROBE_PIECES, 4), window_secs)?;
-    let probes = anchors.families.iter().map(|family| Probe::fit(family, &train, heldout)).collect::<Outcome<Vec<_>>>()?;
+    let probes = anchors
+        .families
+        .iter()
+        .map(|family| Probe::fit(family, &train, heldout))
+        .collect::<Outcome<Vec<_>>>()?;
     let is_weak = |probe: &Probe| probe.r2.mean < READABLE_R2;
-    let rows = anchors.families.iter().zip(&probes).map(|(family, probe)| {
-        row![family.as_str(), probe.r2, if is_weak(probe) { "no" } else { "yes" }]
-    });
+    let rows =
+        anchors.families.iter().zip(&probes).map(|(family, probe)| {
+            row![family.as_str(), probe.r2, if is_weak(probe) { "no" } else { "yes" }]
+        });
     report.table(
         format!(
             "Probe of levels in mixes: ridge regression on timbre features, fitted to {} training pieces, validated on {} held-out ones",
@@ -357,7 +376,8 @@ fn generated(
     let secs = options.secs(40.0);
     let asks = asks(context, &studio.clap, options.prompts(24), Some(secs))?;
     let lm = context.stages.lm()?;
-    let way = Way { lm: &lm, policy: studio.policy, secs, given: None, has_thoughts: true, tells_diffusion: true };
+    let way =
+        Way { lm: &lm, policy: studio.policy, secs, given: None, has_thoughts: true, tells_diffusion: true };
     let mut levels: Vec<Vec<Vec<f64>>> = Vec::new();
     let arm = Arm::make(studio, "analyzability", &asks, &way, |_, audio| {
         levels.push(probes.iter().map(|probe| probe.levels(audio, window_secs)).collect::<Outcome<_>>()?);

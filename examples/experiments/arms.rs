@@ -133,9 +133,8 @@ fn measure(
 ) -> Outcome<Measure> {
     let usable: Vec<usize> = items.iter().copied().filter(|item| value(*item, *item).is_some()).collect();
     let count = usable.len();
-    let scores = Array2::from_shape_fn((count, count), |(clip, ask)| {
-        value(usable[clip], usable[ask]).unwrap_or(0.0)
-    });
+    let scores =
+        Array2::from_shape_fn((count, count), |(clip, ask)| value(usable[clip], usable[ask]).unwrap_or(0.0));
     let chance = match count >= 2 {
         true => Some(matched_pairs(scores.view(), rng())?).map(|Against { chance, .. }| chance),
         false => None,
@@ -179,7 +178,8 @@ pub fn compare(
 
 /// A file name of a heading.
 fn part_name(title: &str) -> String {
-    let word: String = title.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
+    let word: String =
+        title.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
     word.split_whitespace().take(3).collect::<Vec<_>>().join("-")
 }
 
@@ -263,12 +263,14 @@ impl Comparison<'_> {
             panels.push(chart(&format!("{} (less is nearer)", space.name()), bars.collect(), Vec::new()));
         }
         for name in &self.names {
-            let found: Vec<Option<&Measure>> = (0..self.arms.len()).map(|arm| self.measure(arm, name)).collect();
+            let found: Vec<Option<&Measure>> =
+                (0..self.arms.len()).map(|arm| self.measure(arm, name)).collect();
             let bar = |measure: &Option<&Measure>| match measure.and_then(|measure| interval(measure).ok()) {
                 Some(of) => Bar { value: of.mean, interval: Some((of.low, of.high)) },
                 None => Bar { value: f64::NAN, interval: None },
             };
-            let chances: Vec<f64> = found.iter().filter_map(|measure| measure.and_then(|m| m.chance)).collect();
+            let chances: Vec<f64> =
+                found.iter().filter_map(|measure| measure.and_then(|m| m.chance)).collect();
             let chance = chances.iter().sum::<f64>() / chances.len().max(1) as f64;
             let marks = if chances.is_empty() { Vec::new() } else { vec![(chance, "chance".to_owned())] };
             panels.push(chart(name, found.iter().map(bar).collect(), marks));

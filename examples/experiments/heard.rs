@@ -20,7 +20,6 @@ const STRETCH_SECS: f64 = 1.0;
 
 /// A clip in the eyes of every measure. What cannot be told, such as the key of silence, is left open.
 pub struct Heard {
-    pub secs: f64,
     /// CLAP embeddings `[windows, dim]`.
     pub windows: Array2<f32>,
     /// Timbre features of each window that is not silent.
@@ -38,7 +37,6 @@ impl Heard {
         let chroma = Chroma::of(audio)?;
         let window_secs = clap.window_samples() as f64 / f64::from(clap.sample_rate_hz());
         Ok(Self {
-            secs: audio.duration_secs(),
             windows: rows(&windows)?,
             timbre: cut(audio, window_secs)?.iter().filter_map(|part| timbre::features(part).ok()).collect(),
             tempo: TempoCurve::of(audio).ok(),
@@ -70,7 +68,8 @@ impl Heard {
 pub fn cut(audio: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
     let frames = ((secs * f64::from(audio.sample_rate_hz())).round() as usize).max(1);
     let samples: Vec<f32> = audio.to_mono().samples().iter().copied().collect();
-    let parts = samples.chunks(frames).enumerate().filter(|(index, part)| *index == 0 || 2 * part.len() >= frames);
+    let parts =
+        samples.chunks(frames).enumerate().filter(|(index, part)| *index == 0 || 2 * part.len() >= frames);
     parts.map(|(_, part)| Ok(AudioBuffer::mono(part.to_vec(), audio.sample_rate_hz())?)).collect()
 }
 

@@ -18,7 +18,8 @@ fn there(path: PathBuf, proof: &str, step: &str) -> Outcome<PathBuf> {
         return Ok(path);
     }
     let path = path.display();
-    Err(format!("{path} is not there; `cargo xtask train-mini --recipe {RECIPE} --only {step}` makes it").into())
+    Err(format!("{path} is not there; `cargo xtask train-mini --recipe {RECIPE} --only {step}` makes it")
+        .into())
 }
 
 /// One of the language models that the recipe trains.
@@ -40,7 +41,8 @@ pub fn heldout(context: &Context, kind: &str) -> Outcome<TokenDataset> {
     if kind == "thoughts" {
         return heldout_tokens(context);
     }
-    let dir = there(context.options.data.join(kind).join("heldout"), "dataset.json", &format!("{kind}-heldout"))?;
+    let dir =
+        there(context.options.data.join(kind).join("heldout"), "dataset.json", &format!("{kind}-heldout"))?;
     let all = TokenDataset::read(dir)?;
     let pieces: Vec<TokenPiece> = spread(all.pieces(), context.options.pieces).into_iter().cloned().collect();
     Ok(TokenDataset::new(all.info().clone(), pieces)?)

@@ -105,7 +105,8 @@ fn make(context: &Context, report: &mut Report<'_>) -> Outcome {
     report.part("clips of the plan's ablation", |_| {
         let (with, without) = (inputs::lm(context, "lm-thoughts")?, inputs::lm(context, "lm-none")?);
         for (system, lm, has_thoughts) in [("plan", &with, true), ("no plan", &without, false)] {
-            let way = Way { lm, policy: studio.policy, secs, given: None, has_thoughts, tells_diffusion: false };
+            let way =
+                Way { lm, policy: studio.policy, secs, given: None, has_thoughts, tells_diffusion: false };
             clips.extend(played(&studio, "plan", system, &asks, &way)?);
         }
         Ok(())
@@ -172,7 +173,10 @@ fn page(context: &Context, asks: &[Ask], clips: Vec<Clip>) -> Outcome<(Vec<Trial
         };
         let partner = clips.iter().skip(index + 1).position(is_partner).map(|place| index + 1 + place);
         for group in [Some(vec![index]), partner.map(|partner| sides(index, partner))].into_iter().flatten() {
-            trials.push((caption(&asks[clip.prompt].record)?.to_owned(), group.iter().map(|c| name(*c)).collect()));
+            trials.push((
+                caption(&asks[clip.prompt].record)?.to_owned(),
+                group.iter().map(|c| name(*c)).collect(),
+            ));
             let systems = group.iter().map(|clip| clips[*clip].system.to_owned()).collect();
             secrets.push(Secret { ablation: clip.ablation.to_owned(), systems });
         }
@@ -216,7 +220,8 @@ fn matched(clips: Vec<Clip>) -> Outcome<(Vec<Clip>, f64)> {
             heard.push((clip, lufs));
         }
     }
-    let peak = |audio: &AudioBuffer| audio.samples().iter().fold(0.0_f64, |most, s| most.max(f64::from(s.abs())));
+    let peak =
+        |audio: &AudioBuffer| audio.samples().iter().fold(0.0_f64, |most, s| most.max(f64::from(s.abs())));
     let possible = heard.iter().map(|(clip, lufs)| lufs + 20.0 * (CEILING / peak(&clip.audio)).log10());
     let target = possible.fold(LOUDNESS_LUFS, f64::min);
     let scaled = heard.into_iter().map(|(clip, lufs)| {
@@ -240,14 +245,27 @@ fn sum_up(context: &Context, report: &mut Report<'_>) -> Outcome {
             count(&key, file, &listener, answer, &mut ratings, &mut votes)?;
         }
     }
-    report.text(format!("Ratings of {} files. Each listener counts once; intervals are over listeners.", context.options.results.len()));
+    report.text(format!(
+        "Ratings of {} files. Each listener counts once; intervals are over listeners.",
+        context.options.results.len()
+    ));
     let mut rows = Vec::new();
     for (ablation, ratings) in &ratings {
         for opinion in opinions(ratings, rng())? {
-            rows.push(row![ablation.as_str(), opinion.system, opinion.score, opinion.listeners, opinion.ratings]);
+            rows.push(row![
+                ablation.as_str(),
+                opinion.system,
+                opinion.score,
+                opinion.listeners,
+                opinion.ratings
+            ]);
         }
     }
-    report.table("Mean opinion scores, 1 to 5", ["ablation", "system", "score", "listeners", "ratings"], rows)?;
+    report.table(
+        "Mean opinion scores, 1 to 5",
+        ["ablation", "system", "score", "listeners", "ratings"],
+        rows,
+    )?;
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for ((ablation, first, second), votes) in &votes {
         let found = preference(votes, rng())?;
@@ -260,7 +278,11 @@ fn sum_up(context: &Context, report: &mut Report<'_>) -> Outcome {
             found.votes
         ]);
     }
-    report.table("Preferences (0.5: none)", ["ablation", "share for", "share", "p", "listeners", "votes"], rows)
+    report.table(
+        "Preferences (0.5: none)",
+        ["ablation", "share for", "share", "p", "listeners", "votes"],
+        rows,
+    )
 }
 
 /// Files an answer under the systems that it is about.
@@ -276,11 +298,10 @@ fn count(
     let wrong = |reason: &str| format!("{}: trial `{trial}`: {reason}", file.display());
     let secret = key.trials.get(trial).ok_or_else(|| wrong("is not in the key"))?;
     match (&answer, secret.systems.as_slice()) {
-        (Answer::Score { score, .. }, [system]) => ratings.entry(secret.ablation.clone()).or_default().push(Rating {
-            listener: listener.to_owned(),
-            system: system.clone(),
-            score: *score,
-        }),
+        (Answer::Score { score, .. }, [system]) => ratings
+            .entry(secret.ablation.clone())
+            .or_default()
+            .push(Rating { listener: listener.to_owned(), system: system.clone(), score: *score }),
         (Answer::Choice { choice, .. }, [a, b]) => {
             // Pairs were turned at random: the first system of a table is the first in the alphabet.
             let is_turned = a > b;

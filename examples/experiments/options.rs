@@ -87,8 +87,8 @@ impl Default for Options {
             bundle_policy: false,
             heldout: "data/heldout/manifest.jsonl".into(),
             train: "data/train/manifest.jsonl".into(),
-            encoded: found("data/encoded", "heldout/tokens/dataset.json"),
-            vectors: found("data/embeddings/train.safetensors", ""),
+            encoded: found("data/encoded", "data/encoded/heldout/tokens/dataset.json"),
+            vectors: found("data/embeddings/train.safetensors", "data/embeddings/train.safetensors"),
             pieces: None,
             tokens: None,
             manifest: None,
@@ -105,16 +105,18 @@ impl Default for Options {
     }
 }
 
-/// A default that is taken where it is there.
+/// A default that is taken where a file is there.
 fn found(path: &str, proof: &str) -> Option<PathBuf> {
-    Path::new(path).join(proof).exists().then(|| path.into())
+    Path::new(proof).is_file().then(|| path.into())
 }
 
 impl Options {
     /// The words, at least one, and the flags; `None` when help was asked for and given.
     pub fn read() -> Outcome<Option<(Vec<String>, Self)>> {
         let mut options = Self::default();
-        let Some(words) = common::words(HELP, |name, args| options.take(name, args))? else { return Ok(None) };
+        let Some(words) = common::words(HELP, |name, args| options.take(name, args))? else {
+            return Ok(None);
+        };
         let words: Vec<String> = words.iter().map(|word| word.display().to_string()).collect();
         match words.is_empty() {
             true => Err("expected the name of an experiment; --help lists them".into()),
@@ -123,7 +125,8 @@ impl Options {
     }
 
     fn take(&mut self, name: &str, args: &mut Parser) -> Outcome<bool> {
-        let count = |args: &mut Parser| -> Outcome<usize> { Ok(common::positive(args.value()?.parse()?)? as usize) };
+        let count =
+            |args: &mut Parser| -> Outcome<usize> { Ok(common::positive(args.value()?.parse()?)? as usize) };
         match name {
             "bundle" => self.bundle = Some(args.value()?.into()),
             "runs" => self.runs = args.value()?.into(),

@@ -31,7 +31,9 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
     let mut models = Vec::new();
     for (order, run, data) in arms {
         match inputs::lm(context, run) {
-            Ok(lm) => models.push(Model { name: format!("{order}, {} levels", lm.config().vocab.levels), lm, data }),
+            Ok(lm) => {
+                models.push(Model { name: format!("{order}, {} levels", lm.config().vocab.levels), lm, data })
+            }
             Err(error) => report.missing(format!("{order} ({run})"), error),
         }
     }
@@ -93,7 +95,8 @@ fn audio(context: &Context, report: &mut Report<'_>, models: &[Model], secs: f64
     let reference = Reference::of(context, &studio, &asks, secs)?;
     let mut arms = Vec::new();
     for Model { name, lm, .. } in models {
-        let way = Way { lm, policy: studio.policy, secs, given: None, has_thoughts: true, tells_diffusion: true };
+        let way =
+            Way { lm, policy: studio.policy, secs, given: None, has_thoughts: true, tells_diffusion: true };
         arms.push(Arm::make(&studio, name, &asks, &way, |_, _| Ok(()))?);
     }
     arms.push(Arm::of_pieces(context, &studio, &asks, secs)?);

@@ -68,7 +68,8 @@ fn models(context: &Context, report: &mut Report<'_>) -> Vec<Model> {
 
 /// Held-out audio tokens under the true plan of each arm.
 fn likelihood(context: &Context, report: &mut Report<'_>, models: &[Model]) -> Outcome {
-    for (given, name) in [(Given::All, "all conditions"), (Given::Embedding, "the caption's embedding alone")] {
+    for (given, name) in [(Given::All, "all conditions"), (Given::Embedding, "the caption's embedding alone")]
+    {
         let config = NllConfig { given, ..NllConfig::default() };
         let mut base: Option<Vec<f64>> = None;
         let mut rows = Vec::new();
@@ -123,7 +124,8 @@ fn of<'a>(model: &'a Model, studio: &Studio, secs: f64, tells_diffusion: bool) -
 /// Songs written one at a time, and the whole way to the waveform.
 fn speed(report: &mut Report<'_>, studio: &Studio, models: &[Model], asks: &[Ask], secs: f64) -> Outcome {
     let timed = &asks[..asks.len().min(TIMED)];
-    let mut columns: Vec<(&str, Vec<f64>, Vec<f64>)> = models.iter().map(|m| (m.name, vec![], vec![])).collect();
+    let mut columns: Vec<(&str, Vec<f64>, Vec<f64>)> =
+        models.iter().map(|m| (m.name, vec![], vec![])).collect();
     // Arms take turns, so that what else the machine does falls on all of them.
     for ask in timed {
         for (model, (_, writing, whole)) in models.iter().zip(&mut columns) {
@@ -154,7 +156,11 @@ fn speed(report: &mut Report<'_>, studio: &Studio, models: &[Model], asks: &[Ask
         ]);
     }
     report.table(
-        format!("Seconds of work relative to `{}`, {} songs of {secs} s one by one", columns[base].0, timed.len()),
+        format!(
+            "Seconds of work relative to `{}`, {} songs of {secs} s one by one",
+            columns[base].0,
+            timed.len()
+        ),
         ["arm", "language model", "whole, to the waveform", "real-time factor"],
         rows,
     )

@@ -1,6 +1,5 @@
 //! Experiment 7: a reference's style is followed, and nothing of it is copied.
 
-use musicot::clap::AudioTextEncoder;
 use musicot::codec::{AudioCodec, NoteTokenizer};
 use musicot::core::plot::{Bar, BarChart, Bars};
 use musicot::core::train::{Record, Tags};
@@ -76,7 +75,9 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
     })?;
     followed(report, &arm, &sources)?;
     report.part("copy audit", |report| audit(report, &lm, &semantic, &arm, &sources, &waveforms));
-    report.part("runs shared with the pieces trained on", |report| memorised(context, report, &lm, &arm, &sources));
+    report.part("runs shared with the pieces trained on", |report| {
+        memorised(context, report, &lm, &arm, &sources)
+    });
     Ok(())
 }
 
@@ -147,7 +148,9 @@ fn followed(report: &mut Report<'_>, arm: &Arm, sources: &[Source]) -> Outcome {
         ],
         marks: Vec::new(),
     };
-    report.picture("likeness", "Likeness of clips to their own and to other references", |path| chart.write_svg(path))
+    report.picture("likeness", "Likeness of clips to their own and to other references", |path| {
+        chart.write_svg(path)
+    })
 }
 
 /// Correlation of the mean timbre features of two clips.
@@ -233,12 +236,13 @@ fn audit(
         rows,
     )?;
     let is_found = |audit: &Audit, what: usize| {
-        let hits = audit.own[what].iter().zip(&audit.others[what]).map(|(own, other)| f64::from(*own > 2.0 * other));
+        let hits =
+            audit.own[what].iter().zip(&audit.others[what]).map(|(own, other)| f64::from(*own > 2.0 * other));
         bootstrap_mean(&hits.collect::<Vec<_>>(), rng())
     };
-    let rows = [("by chroma", 0), ("by tokens", 1)].into_iter().map(|(name, what)| {
-        Ok(row![name, is_found(&made, what)?, is_found(&copied, what)?])
-    });
+    let rows = [("by chroma", 0), ("by tokens", 1)]
+        .into_iter()
+        .map(|(name, what)| Ok(row![name, is_found(&made, what)?, is_found(&copied, what)?]));
     report.table(
         "Share of clips that have twice as much in common with their own reference as with others",
         ["found", "generated", "with a real copy"],
@@ -255,9 +259,16 @@ fn splice(clip: &AudioBuffer, reference: &AudioBuffer) -> Outcome<AudioBuffer> {
 }
 
 /// Runs of tokens shared with any piece trained on; what held-out music shares by chance is beside it.
-fn memorised(context: &Context, report: &mut Report<'_>, lm: &MusicLm, arm: &Arm, sources: &[Source]) -> Outcome {
+fn memorised(
+    context: &Context,
+    report: &mut Report<'_>,
+    lm: &MusicLm,
+    arm: &Arm,
+    sources: &[Source],
+) -> Outcome {
     let corpus = inputs::training(context)?;
-    let ids = |piece: &musicot::lm::train::TokenPiece| piece.audio.iter().map(|token| i64::from(token.0)).collect();
+    let ids =
+        |piece: &musicot::lm::train::TokenPiece| piece.audio.iter().map(|token| i64::from(token.0)).collect();
     let corpus: Vec<Vec<i64>> = corpus.pieces().iter().map(ids).collect();
     let runs = |songs: &mut dyn Iterator<Item = &Vec<i64>>| -> Outcome<Vec<f64>> {
         songs

@@ -33,7 +33,9 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
          between prompts; p from rearranged labels."
     ));
     let lm = context.stages.lm()?;
-    report.part("seeds of one prompt", |report| seeds_of(context, report, &studio, &lm, (prompts, seeds), secs));
+    report.part("seeds of one prompt", |report| {
+        seeds_of(context, report, &studio, &lm, (prompts, seeds), secs)
+    });
     report.part("thoughts of 10 s and of 5 s", |report| resolution(context, report, &studio));
     Ok(())
 }
@@ -118,16 +120,18 @@ fn contrasts(report: &mut Report<'_>, heard: &[Heard], groups: &[usize]) -> Outc
         ],
         marks: Vec::new(),
     };
-    report.picture("likeness", "Likeness of seeds of one prompt and of other prompts", |path| chart.write_svg(path))
+    report.picture("likeness", "Likeness of seeds of one prompt and of other prompts", |path| {
+        chart.write_svg(path)
+    })
 }
 
 /// Mean score of each prompt's clips with its own other clips, or with those of other prompts.
 fn by_prompt(scores: &Array2<f64>, groups: &[usize], is_own: bool) -> Vec<f64> {
     let prompts = groups.iter().max().map_or(0, |last| last + 1);
     let mean = |prompt: usize| {
-        let pairs = scores.indexed_iter().filter(|((a, b), _)| {
-            a != b && groups[*a] == prompt && (groups[*b] == prompt) == is_own
-        });
+        let pairs = scores
+            .indexed_iter()
+            .filter(|((a, b), _)| a != b && groups[*a] == prompt && (groups[*b] == prompt) == is_own);
         let (sum, count) = pairs.fold((0.0, 0_usize), |(sum, count), (_, value)| (sum + value, count + 1));
         sum / count.max(1) as f64
     };
@@ -167,13 +171,17 @@ fn scalars(report: &mut Report<'_>, heard: &[Heard], seeds: usize) -> Outcome {
 
 /// Two models that differ in the length of their windows.
 fn resolution(context: &Context, report: &mut Report<'_>, studio: &Studio) -> Outcome {
-    let models = [("thoughts of 10 s", inputs::lm(context, "lm-thoughts")?), ("thoughts of 5 s", inputs::lm(context, "lm-5s")?)];
+    let models = [
+        ("thoughts of 10 s", inputs::lm(context, "lm-thoughts")?),
+        ("thoughts of 5 s", inputs::lm(context, "lm-5s")?),
+    ];
     let secs = context.options.secs(40.0);
     let asks = asks(context, &studio.clap, context.options.prompts(RESOLUTION_PROMPTS), Some(secs))?;
     let reference = Reference::of(context, studio, &asks, secs)?;
     let mut arms = Vec::new();
     for (name, lm) in &models {
-        let way = Way { lm, policy: studio.policy, secs, given: None, has_thoughts: true, tells_diffusion: false };
+        let way =
+            Way { lm, policy: studio.policy, secs, given: None, has_thoughts: true, tells_diffusion: false };
         arms.push(Arm::make(studio, name, &asks, &way, |_, _| Ok(()))?);
     }
     report.text(

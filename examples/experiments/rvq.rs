@@ -49,7 +49,8 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
         pieces.len()
     ));
     let nothing = measure_mean(&train, &pieces)?;
-    let kept = sizes.iter().map(|size| fitted(context, *size, &train, &pieces)).collect::<Outcome<Vec<_>>>()?;
+    let kept =
+        sizes.iter().map(|size| fitted(context, *size, &train, &pieces)).collect::<Outcome<Vec<_>>>()?;
     tables(report, &kept, nothing)?;
     pictures(report, &kept, sizes)?;
     report.part("the bundle's own quantiser", |report| own(context, report, &train, &pieces));
@@ -76,7 +77,14 @@ fn fitted(context: &Context, size: usize, train: &Tensor, pieces: &[Tensor]) -> 
     let config = RvqTrainConfig { model, steps, batch: 512, ..RvqTrainConfig::default() };
     let folder = tempfile::tempdir()?;
     let mut bar = ProgressBar::new(&format!("rvq of {size}"), steps, None);
-    musicot::rvq::train::train(&config, folder.path(), Device::Cpu, train, &Tensor::f_cat(pieces, 0)?, &mut bar)?;
+    musicot::rvq::train::train(
+        &config,
+        folder.path(),
+        Device::Cpu,
+        train,
+        &Tensor::f_cat(pieces, 0)?,
+        &mut bar,
+    )?;
     let model = RvqModel::load(folder.path().join("model"), Device::Cpu)?;
     measure(&size.to_string(), &model, train, pieces)
 }
@@ -101,10 +109,8 @@ fn measure(name: &str, model: &dyn VectorQuantizer, train: &Tensor, pieces: &[Te
 /// The mean of the training vectors in place of each vector.
 fn measure_mean(train: &Tensor, pieces: &[Tensor]) -> Outcome<(Interval, Interval)> {
     let mean = train.f_mean_dim([0].as_slice(), true, Kind::Float)?;
-    let found = pieces
-        .iter()
-        .map(|piece| likeness(piece, &mean.f_expand_as(piece)?))
-        .collect::<Outcome<Vec<_>>>()?;
+    let found =
+        pieces.iter().map(|piece| likeness(piece, &mean.f_expand_as(piece)?)).collect::<Outcome<Vec<_>>>()?;
     let (cosines, errors): (Vec<f64>, Vec<f64>) = found.into_iter().unzip();
     Ok((bootstrap_mean(&cosines, rng())?, bootstrap_mean(&errors, rng())?))
 }
@@ -112,16 +118,18 @@ fn measure_mean(train: &Tensor, pieces: &[Tensor]) -> Outcome<(Interval, Interva
 /// Mean cosine and mean squared error of vectors.
 fn likeness(vectors: &Tensor, decoded: &Tensor) -> Outcome<(f64, f64)> {
     let cosine = Tensor::f_cosine_similarity(vectors, decoded, 1, 1e-12)?;
-    let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len().max(1) as f64;
+    let mean =
+        |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len().max(1) as f64;
     let error = vectors.f_sub(decoded)?.f_square()?;
     Ok((mean(&tensor::to_vec(&cosine)?), mean(&tensor::to_vec(&error)?)))
 }
 
 fn tables(report: &mut Report<'_>, kept: &[Kept], nothing: (Interval, Interval)) -> Outcome {
-    for (what, of, least) in [
-        ("cosine with the original", (|kept| &kept.cosine) as fn(&Kept) -> &Vec<Interval>, nothing.0),
+    let parts: [(&str, fn(&Kept) -> &Vec<Interval>, Interval); 2] = [
+        ("cosine with the original", |kept| &kept.cosine, nothing.0),
         ("mean squared error per component", |kept| &kept.mse, nothing.1),
-    ] {
+    ];
+    for (what, of, least) in parts {
         let headings = std::iter::once("levels".to_owned())
             .chain(kept.iter().map(|kept| format!("{} codes", kept.name)));
         let mut rows = vec![row!["0"; ..kept.iter().map(|_| least)]];

@@ -7,10 +7,8 @@ use musicot::clap::Clap;
 use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::tch::Tensor;
 use musicot::core::{AudioBuffer, tensor};
-use musicot::diffusion::{Denoiser, DiffusionSession, Dit, Sampler, Score, SessionConfig, render};
-use musicot::lm::{
-    AudioLength, AudioRequest, AudioSong, MusicLm, Plan, PlanMode, PlanRequest, PlanSong,
-};
+use musicot::diffusion::{DiffusionSession, Dit, Sampler, Score, SessionConfig, render};
+use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, Plan, PlanMode, PlanRequest, PlanSong};
 use musicot::rvq::{RvqModel, VectorQuantizer};
 use musicot::sampling::PhasePolicy;
 use ndarray::{Array2, Axis};
@@ -111,11 +109,6 @@ impl Studio {
             true => Ok(()),
             false => Err(format!("tokens at {tokens} Hz do not go with latents at {frames} Hz here").into()),
         }
-    }
-
-    /// Seconds that a thought of the diffusion lasts.
-    pub fn thought_secs(&self) -> f64 {
-        self.denoiser.frames_per_thought() / self.codec.frame_rate_hz()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Experiment 3, second part: one sampling parameter at a time, on plan and tokens alone.
 
-use musicot::clap::AudioTextEncoder;
 use musicot::core::GuidanceScale;
 use musicot::core::plot::{LineChart, Panel, Panels, Series};
 use musicot::lm::MusicLm;
@@ -74,7 +73,9 @@ impl Parameter {
             Self::ThoughtTemperature | Self::AudioTemperature => {
                 TEMPERATURE_STEPS.map(|step| (centre + step).max(0.05))
             }
-            Self::ThoughtScale | Self::AudioScale => SCALE_FACTORS.map(|factor| 1.0 + factor * (centre - 1.0)),
+            Self::ThoughtScale | Self::AudioScale => {
+                SCALE_FACTORS.map(|factor| 1.0 + factor * (centre - 1.0))
+            }
         }
     }
 }
@@ -119,7 +120,12 @@ fn table_row(name: &str, value: Option<f64>, found: &[Option<Interval>]) -> Vec<
 }
 
 /// Means over prompts.
-fn measured(studio: &Studio, lm: &MusicLm, asks: &[Ask], policy: &PhasePolicy) -> Outcome<Vec<Option<Interval>>> {
+fn measured(
+    studio: &Studio,
+    lm: &MusicLm,
+    asks: &[Ask],
+    policy: &PhasePolicy,
+) -> Outcome<Vec<Option<Interval>>> {
     let written = write(lm, asks, SECS, policy, None)?;
     let mut cosines = Vec::new();
     for (ask, plan) in asks.iter().zip(&written.plans) {
@@ -191,7 +197,11 @@ fn picture(courses: &[(Parameter, Vec<(f64, Vec<Option<Interval>>)>)]) -> Panels
             panels.push(Panel::Lines(LineChart {
                 title: measure.to_owned(),
                 x_label: parameter.name().to_owned(),
-                series: vec![end(|of| of.mean, "mean"), end(|of| of.low, "2.5 %"), end(|of| of.high, "97.5 %")],
+                series: vec![
+                    end(|of| of.mean, "mean"),
+                    end(|of| of.low, "2.5 %"),
+                    end(|of| of.high, "97.5 %"),
+                ],
                 ..LineChart::default()
             }));
         }

@@ -23,13 +23,16 @@ const SHORT_SECS: f64 = 5.0;
 
 /// Makes the dataset of a kind.
 pub fn make(kind: &str, options: &Options) -> Outcome {
-    let from = options.tokens.as_ref().ok_or("`tokens` needs --tokens DIR, the dataset that it starts from")?;
+    let from =
+        options.tokens.as_ref().ok_or("`tokens` needs --tokens DIR, the dataset that it starts from")?;
     let all = TokenDataset::read(from)?;
     let made = match kind {
         "words" => in_words(&all, &records(options)?),
         "levels" => fewer_levels(&all, options.levels),
         "short" => short_windows(&all, options),
-        other => Err(format!("there is no kind `{other}` of tokens; there are words, levels and short").into()),
+        other => {
+            Err(format!("there is no kind `{other}` of tokens; there are words, levels and short").into())
+        }
     }?;
     made.write(&options.out)?;
     let (pieces, info) = (made.pieces().len(), made.info());
@@ -44,7 +47,8 @@ pub fn make(kind: &str, options: &Options) -> Outcome {
 
 /// The records of the manifest by their names.
 fn records(options: &Options) -> Outcome<BTreeMap<String, Record>> {
-    let manifest = options.manifest.as_ref().ok_or("`tokens words` and `tokens short` need --manifest FILE")?;
+    let manifest =
+        options.manifest.as_ref().ok_or("`tokens words` and `tokens short` need --manifest FILE")?;
     let dataset = Dataset::open(manifest)?;
     Ok(dataset.records().iter().map(|record| (record.id.clone(), record.clone())).collect())
 }
@@ -58,7 +62,8 @@ fn named<'a>(records: &'a BTreeMap<String, Record>, id: &str) -> Outcome<&'a Rec
 fn in_words(all: &TokenDataset, records: &BTreeMap<String, Record>) -> Outcome<TokenDataset> {
     let vocab = VocabConfig::default();
     let (labels, families) = (&vocab.section_labels, &vocab.tags.instruments);
-    let info = TokenInfo { levels: 1 + families.len(), codebook_size: labels.len() + 1, ..all.info().clone() };
+    let info =
+        TokenInfo { levels: 1 + families.len(), codebook_size: labels.len() + 1, ..all.info().clone() };
     // The length of a token is that of the piece over their number.
     let piece = |piece: &TokenPiece| -> Outcome<TokenPiece> {
         let record = named(records, &piece.id)?;
@@ -67,8 +72,11 @@ fn in_words(all: &TokenDataset, records: &BTreeMap<String, Record>) -> Outcome<T
         for (window, mut slots) in codes.rows_mut().into_iter().enumerate() {
             let (start, end) = (window as f64 * window_secs, (window + 1) as f64 * window_secs);
             let spans = record.sections.iter().map(|section| (section.start_secs, section.end_secs));
-            let Some(section) = most_of(spans, start, end).map(|index| &record.sections[index]) else { continue };
-            slots[0] = labels.iter().position(|label| *label == section.label).map_or(0, |label| label as i64 + 1);
+            let Some(section) = most_of(spans, start, end).map(|index| &record.sections[index]) else {
+                continue;
+            };
+            slots[0] =
+                labels.iter().position(|label| *label == section.label).map_or(0, |label| label as i64 + 1);
             for (slot, family) in families.iter().enumerate() {
                 slots[slot + 1] = i64::from(section.instruments.contains(family));
             }
@@ -82,7 +90,9 @@ fn in_words(all: &TokenDataset, records: &BTreeMap<String, Record>) -> Outcome<T
 /// The first levels of each thought.
 fn fewer_levels(all: &TokenDataset, levels: usize) -> Outcome<TokenDataset> {
     if levels > all.info().levels {
-        return Err(format!("expected at most the dataset's {} levels, got {levels}", all.info().levels).into());
+        return Err(
+            format!("expected at most the dataset's {} levels, got {levels}", all.info().levels).into()
+        );
     }
     let cut = |piece: &TokenPiece| TokenPiece {
         thoughts: piece.thoughts.slice(s![.., ..levels]).to_owned(),
@@ -126,8 +136,10 @@ fn short_thoughts(
     secs: f64,
 ) -> Outcome<Array2<i64>> {
     let parts = cut(&audio(dataset, &record.audio, clap.sample_rate_hz())?, secs)?;
-    let clips: Vec<f32> =
-        parts.iter().flat_map(|part| clap.fill(&part.samples().iter().copied().collect::<Vec<_>>())).collect();
+    let clips: Vec<f32> = parts
+        .iter()
+        .flat_map(|part| clap.fill(&part.samples().iter().copied().collect::<Vec<_>>()))
+        .collect();
     let clips = Tensor::f_from_slice(&clips)?.f_reshape([parts.len() as i64, -1])?;
     let codes = rvq.encode(&clap.embed_audio(&clips)?)?;
     Ok(Array2::from_shape_vec((parts.len(), rvq.levels()), tensor::to_ids(&codes)?)?)

@@ -100,7 +100,8 @@ impl Probe {
     /// Fits to some pieces and validates on others, whose resampling gives the interval.
     pub fn fit(family: &str, train: &[Volumes], heldout: &[Volumes]) -> Outcome<Self> {
         let truth: Vec<f64> = train.iter().flat_map(|piece| piece.of(family)).collect();
-        let regressor = Regressor::fit(rows(train.iter().flat_map(|piece| &piece.features))?.view(), &truth, L2)?;
+        let regressor =
+            Regressor::fit(rows(train.iter().flat_map(|piece| &piece.features))?.view(), &truth, L2)?;
         let predicted = heldout
             .iter()
             .map(|piece| Ok((piece.of(family), regressor.predict(rows(piece.features.iter())?.view())?)))

@@ -20,9 +20,9 @@ pub mod notes;
 pub mod onsets;
 pub mod plan;
 pub mod probe;
+pub mod reliability;
 #[cfg(test)]
 mod signals;
-pub mod reliability;
 pub mod significance;
 pub mod spectral;
 pub mod statistics;

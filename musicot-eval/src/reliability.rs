@@ -31,7 +31,8 @@ pub fn intraclass<V: AsRef<[f64]>>(groups: &[V]) -> Result<Option<f64>> {
     let overall = mean(&means);
     let between: f64 = means.iter().map(|mean| (mean - overall).powi(2)).sum();
     let between = size as f64 * between / (groups.len() - 1) as f64;
-    let squares = |(group, mean): (&V, &f64)| group.as_ref().iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    let squares =
+        |(group, mean): (&V, &f64)| group.as_ref().iter().map(|value| (value - mean).powi(2)).sum::<f64>();
     let within: f64 = groups.iter().zip(&means).map(squares).sum();
     let within = within / (groups.len() * (size - 1)) as f64;
     let total = between + (size - 1) as f64 * within;

@@ -117,7 +117,13 @@ impl BarChart {
         area.draw_marks(&mut scene, &self.marks);
         for (place, name) in self.rows.iter().enumerate() {
             let name = shorten(name, LABEL_SIZE, WIDEST_NAME);
-            scene.text((left - 10.0, head + row * (place as f64 + 0.5)), &name, LABEL_SIZE, INK, Anchor::Right);
+            scene.text(
+                (left - 10.0, head + row * (place as f64 + 0.5)),
+                &name,
+                LABEL_SIZE,
+                INK,
+                Anchor::Right,
+            );
         }
         let middle = ((left + right) / 2.0, area.bottom + 41.0);
         scene.text(middle, &self.x_label, LABEL_SIZE, INK, Anchor::Middle);
@@ -138,7 +144,8 @@ impl BarChart {
 
     /// All values that are shown, and the 0 that bars begin at.
     fn values(&self) -> impl Iterator<Item = f64> {
-        let ends = |bar: &Bar| [bar.value].into_iter().chain(bar.interval.into_iter().flat_map(|(a, b)| [a, b]));
+        let ends =
+            |bar: &Bar| [bar.value].into_iter().chain(bar.interval.into_iter().flat_map(|(a, b)| [a, b]));
         let bars = self.series.iter().flat_map(move |series| series.bars.iter().flat_map(ends));
         bars.chain(self.marks.iter().map(|mark| mark.0)).chain([0.0])
     }
@@ -174,7 +181,8 @@ impl Area {
         }
         let (zero, end) = (self.x(0.0), self.x(bar.value));
         scene.fill((zero.min(end), y), ((end - zero).abs().max(1.0), BAR - 3.0), color);
-        let Some((low, high)) = bar.interval.filter(|(low, high)| is_drawable(*low) && is_drawable(*high)) else {
+        let Some((low, high)) = bar.interval.filter(|(low, high)| is_drawable(*low) && is_drawable(*high))
+        else {
             return;
         };
         let (low, high, middle) = (self.x(low), self.x(high), y + (BAR - 3.0) / 2.0);
@@ -199,7 +207,8 @@ mod tests {
     use super::*;
 
     fn chart(values: &[f64]) -> BarChart {
-        let bars = values.iter().map(|value| Bar { value: *value, interval: Some((value - 0.1, value + 0.1)) });
+        let bars =
+            values.iter().map(|value| Bar { value: *value, interval: Some((value - 0.1, value + 0.1)) });
         BarChart {
             rows: values.iter().map(f64::to_string).collect(),
             series: vec![Bars { name: "a".into(), bars: bars.collect() }],

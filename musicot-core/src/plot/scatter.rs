@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn every_point_is_drawn_inside_and_broken_ones_are_not() {
         let points = vec![(0.0, 1.0), (f64::NAN, 2.0), (3.0, -5.0), (2.0, f64::INFINITY)];
-        let chart = ScatterChart { clouds: vec![Cloud { name: "a".into(), points }], ..ScatterChart::default() };
+        let chart =
+            ScatterChart { clouds: vec![Cloud { name: "a".into(), points }], ..ScatterChart::default() };
         let scene = chart.scene(400.0, 300.0);
         let drawn: Vec<_> = scene
             .shapes
