@@ -20,6 +20,7 @@ use crate::machine;
 pub enum Cell {
     Text(String),
     Number(f64),
+    Count(usize),
     /// A mean, or another statistic, with its 95 % interval.
     Mean(Interval),
     /// The same beside its chance level.
@@ -48,7 +49,7 @@ impl From<f64> for Cell {
 
 impl From<usize> for Cell {
     fn from(count: usize) -> Self {
-        Self::Number(count as f64)
+        Self::Count(count)
     }
 }
 
@@ -69,6 +70,7 @@ impl Cell {
         match self {
             Self::Text(text) => json!(text),
             Self::Number(value) => json!(value),
+            Self::Count(count) => json!(count),
             Self::Mean(of) => json!({ "mean": of.mean, "low": of.low, "high": of.high }),
             Self::Against(of, chance) => {
                 json!({ "mean": of.mean, "low": of.low, "high": of.high, "chance": chance })
@@ -83,6 +85,7 @@ impl fmt::Display for Cell {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Number(value) => f.write_str(&shown(*value)),
+            Self::Count(count) => count.fmt(f),
             Self::Mean(of) => write!(f, "{} [{}, {}]", shown(of.mean), shown(of.low), shown(of.high)),
             Self::Against(of, chance) => write!(f, "{} (chance {})", Self::Mean(*of), shown(*chance)),
             Self::Empty => f.write_str("-"),
@@ -90,11 +93,11 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Three decimals; more of small values, which would read as nothing, and none of counts.
-pub fn shown(value: f64) -> String {
+/// Three decimals; more of small values, which would read as nothing, and none of whole numbers.
+fn shown(value: f64) -> String {
     match value.abs() {
         size if size > 1.0 && size.fract() == 0.0 => format!("{value}"),
-        size if size > 0.0 && size < 0.001 => format!("{value:.1e}"),
+        size if size > 0.0 && size < 0.01 => format!("{value:.1e}"),
         _ => format!("{value:.3}"),
     }
 }

@@ -47,6 +47,10 @@ impl Parameter {
         }
     }
 
+    fn is_of_thoughts(self) -> bool {
+        matches!(self, Self::ThoughtTemperature | Self::ThoughtScale)
+    }
+
     fn value(self, policy: &PhasePolicy) -> f64 {
         match self {
             Self::ThoughtTemperature => policy.thoughts.sampling.temperature,
@@ -181,11 +185,13 @@ fn entropy_bits(tokens: &[i64]) -> f64 {
     shares.map(|share| -share * share.log2()).sum()
 }
 
-/// A panel per parameter and measure that a plan or tokens can show.
+/// A panel per parameter and measure that it can move: audio tokens come after the thoughts.
 fn picture(courses: &[(Parameter, Vec<(f64, Vec<Option<Interval>>)>)]) -> Panels {
     let mut panels = Vec::new();
     for (index, measure) in MEASURES.into_iter().enumerate().filter(|(index, _)| [0, 1, 4].contains(index)) {
-        for (parameter, course) in courses {
+        for (parameter, course) in
+            courses.iter().filter(|(parameter, _)| index > 0 || parameter.is_of_thoughts())
+        {
             let end = |of: fn(&Interval) -> f64, name: &str| Series {
                 name: name.to_owned(),
                 points: course
@@ -206,5 +212,5 @@ fn picture(courses: &[(Parameter, Vec<(f64, Vec<Option<Interval>>)>)]) -> Panels
             }));
         }
     }
-    Panels { columns: 4, panels }
+    Panels { columns: 2, panels }
 }

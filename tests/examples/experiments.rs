@@ -37,8 +37,18 @@ impl Place {
         let vectors = at("vectors.safetensors");
         let windows = ["--manifest", &manifest, "--hop-secs", "2", "--out", &vectors];
         good("train", &[["embeddings", "--clap", &stage("clap")].as_slice(), &windows].concat());
-        let flags = ["--bundle", bundle.to_str().unwrap(), "--heldout", &manifest, "--train", &manifest, "--encoded"];
-        let more = [at("encoded"), "--vectors".into(), vectors, "--data".into(), at("data"), "--runs".into(), at("runs"), "--quick".into()];
+        let flags =
+            ["--bundle", bundle.to_str().unwrap(), "--heldout", &manifest, "--train", &manifest, "--encoded"];
+        let more = [
+            at("encoded"),
+            "--vectors".into(),
+            vectors,
+            "--data".into(),
+            at("data"),
+            "--runs".into(),
+            at("runs"),
+            "--quick".into(),
+        ];
         let last = ["--prompts", "2", "--threads", "1"];
         let flags = flags.map(str::to_owned).into_iter().chain(more).chain(last.map(str::to_owned)).collect();
         Self { root, flags }
@@ -152,7 +162,7 @@ fn references_are_audited_and_listeners_counted() {
     let place = Place::new();
     let referred = place.run("reference", &["--secs", "12"]);
     assert!(blocks(&referred, "not_measured").is_empty(), "{referred}");
-    let found = blocks(&referred, "table").last().unwrap().clone();
+    let found = *blocks(&referred, "table").last().unwrap();
     assert!(found["table"].as_str().unwrap().contains("trained on"), "{found}");
 
     for name in ["lm-thoughts", "lm-none"] {
@@ -174,7 +184,10 @@ fn references_are_audited_and_listeners_counted() {
             _ => json!({ "trial": trial, "choice": if secret["systems"][0].as_str() < secret["systems"][1].as_str() { "a" } else { "b" } }),
         })
         .collect();
-    assert!(!page.contains("single temperature") && page.contains(key["trials"].as_object().unwrap().keys().next().unwrap()));
+    assert!(
+        !page.contains("single temperature")
+            && page.contains(key["trials"].as_object().unwrap().keys().next().unwrap())
+    );
     let results = place.at("results.json");
     write_json(&results, &json!({ "listener": "x", "answers": answers })).unwrap();
     let summed = place.run("listening", &["--results", &results]);
@@ -182,7 +195,11 @@ fn references_are_audited_and_listeners_counted() {
     assert_eq!(tables[0]["rows"][0][2]["mean"], 4.0);
     assert_eq!(tables[1]["rows"][0][2]["mean"], 1.0);
     write_json(&results, &json!({ "listener": "x", "answers": [{ "trial": "t999", "score": 3 }] })).unwrap();
-    bad("experiments", &place.args(&["listening", "--out", &place.at("out"), "--results", &results]), &["t999"]);
+    bad(
+        "experiments",
+        &place.args(&["listening", "--out", &place.at("out"), "--results", &results]),
+        &["t999"],
+    );
 }
 
 #[test]
