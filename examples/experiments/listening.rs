@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use musicot::codec::{WavFormat, WavOptions, write_wav};
 use musicot::core::AudioBuffer;
-use musicot::core::files::{read_json, write_json};
-use musicot_eval::listening::{Choice, Rating, Vote, opinions, preference};
+use musicot::core::files::write_json;
 use musicot_eval::loudness::integrated_lufs;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::arms::Way;
 use crate::asks::{Ask, asks};
+use crate::cell::row;
 use crate::common::{Outcome, note};
 use crate::corpus::caption;
-use crate::report::{Cell, Report, row};
+use crate::ratings::{Key, Secret, key_path, sum_up};
+use crate::report::Report;
 use crate::sampling::cell;
 use crate::studio::{Studio, write};
 use crate::{Context, inputs, rng};
@@ -36,40 +36,13 @@ const CEILING: f64 = 0.95;
 const LEAST_LUFS: f64 = -60.0;
 
 /// One question to a listener; `id` is all that the results tell.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Trial {
     id: String,
     /// Caption of the piece that was asked for.
     prompt: String,
     /// One clip to be rated, or two to be compared.
     clips: Vec<String>,
-}
-
-/// What a trial is about; it stays behind.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Secret {
-    ablation: String,
-    /// The system of each clip, in the order of the trial.
-    systems: Vec<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Key {
-    trials: BTreeMap<String, Secret>,
-}
-
-/// A file that the page made.
-#[derive(Debug, Deserialize)]
-struct Results {
-    listener: String,
-    answers: Vec<Answer>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Answer {
-    Score { trial: String, score: f64 },
-    Choice { trial: String, choice: String },
 }
 
 /// A clip and what made it.
@@ -85,10 +58,6 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
         true => make(context, report),
         false => sum_up(context, report),
     }
-}
-
-fn key_path(context: &Context) -> PathBuf {
-    context.options.out.join("listening-key.json")
 }
 
 fn make(context: &Context, report: &mut Report<'_>) -> Outcome {
@@ -231,91 +200,4 @@ fn matched(clips: Vec<Clip>) -> Outcome<(Vec<Clip>, f64)> {
         Ok(Clip { audio: AudioBuffer::new(samples, rate)?, ..clip })
     });
     Ok((scaled.collect::<Outcome<Vec<_>>>()?, target))
-}
-
-/// What the listeners of some files said.
-fn sum_up(context: &Context, report: &mut Report<'_>) -> Outcome {
-    let path = key_path(context);
-    let key: Key = read_json(&path).map_err(|e| format!("{e}; the key is made with the page"))?;
-    let mut ratings: BTreeMap<String, Vec<Rating>> = BTreeMap::new();
-    let mut votes: BTreeMap<(String, String, String), Vec<Vote>> = BTreeMap::new();
-    for file in &context.options.results {
-        let Results { listener, answers } = read_json(file)?;
-        for answer in answers {
-            count(&key, file, &listener, answer, &mut ratings, &mut votes)?;
-        }
-    }
-    report.text(format!(
-        "Ratings of {} files. Each listener counts once; intervals are over listeners.",
-        context.options.results.len()
-    ));
-    let mut rows = Vec::new();
-    for (ablation, ratings) in &ratings {
-        for opinion in opinions(ratings, rng())? {
-            rows.push(row![
-                ablation.as_str(),
-                opinion.system,
-                opinion.score,
-                opinion.listeners,
-                opinion.ratings
-            ]);
-        }
-    }
-    report.table(
-        "Mean opinion scores, 1 to 5",
-        ["ablation", "system", "score", "listeners", "ratings"],
-        rows,
-    )?;
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for ((ablation, first, second), votes) in &votes {
-        let found = preference(votes, rng())?;
-        rows.push(row![
-            ablation.as_str(),
-            format!("{first} over {second}"),
-            found.share,
-            found.p,
-            found.listeners,
-            found.votes
-        ]);
-    }
-    report.table(
-        "Preferences (0.5: none)",
-        ["ablation", "share for", "share", "p", "listeners", "votes"],
-        rows,
-    )
-}
-
-/// Files an answer under the systems that it is about.
-fn count(
-    key: &Key,
-    file: &Path,
-    listener: &str,
-    answer: Answer,
-    ratings: &mut BTreeMap<String, Vec<Rating>>,
-    votes: &mut BTreeMap<(String, String, String), Vec<Vote>>,
-) -> Outcome {
-    let (Answer::Score { trial, .. } | Answer::Choice { trial, .. }) = &answer;
-    let wrong = |reason: &str| format!("{}: trial `{trial}`: {reason}", file.display());
-    let secret = key.trials.get(trial).ok_or_else(|| wrong("is not in the key"))?;
-    match (&answer, secret.systems.as_slice()) {
-        (Answer::Score { score, .. }, [system]) => ratings
-            .entry(secret.ablation.clone())
-            .or_default()
-            .push(Rating { listener: listener.to_owned(), system: system.clone(), score: *score }),
-        (Answer::Choice { choice, .. }, [a, b]) => {
-            // Pairs were turned at random: the first system of a table is the first in the alphabet.
-            let is_turned = a > b;
-            let choice = match (choice.as_str(), is_turned) {
-                ("tie", _) => Choice::Tie,
-                ("a", false) | ("b", true) => Choice::First,
-                ("b", false) | ("a", true) => Choice::Second,
-                _ => return Err(wrong("expected a, b or tie").into()),
-            };
-            let (first, second) = if is_turned { (b, a) } else { (a, b) };
-            let pair = (secret.ablation.clone(), first.clone(), second.clone());
-            votes.entry(pair).or_default().push(Vote { listener: listener.to_owned(), choice });
-        }
-        _ => return Err(wrong("has an answer of another kind").into()),
-    }
-    Ok(())
 }

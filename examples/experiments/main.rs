@@ -1,10 +1,14 @@
 //! The paper's experiments in the small, each one command that writes a table and a picture: what `cargo xtask experiments` runs.
 
 mod analyzability;
+mod anchors;
 mod arms;
 mod asks;
+mod audit;
+mod cell;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 #[path = "../evaluate/corpus.rs"]
 #[allow(dead_code)] // the part of it that reads pieces is used here
 mod corpus;
@@ -14,9 +18,11 @@ mod listening;
 #[path = "../evaluate/machine.rs"]
 #[allow(dead_code)] // the command line is another program's
 mod machine;
+mod measures;
 mod options;
 mod order;
 mod plan;
+mod ratings;
 mod reference;
 mod report;
 mod robustness;

@@ -4,15 +4,17 @@ use musicot::lm::MusicLm;
 use musicot::lm::train::{NllConfig, PlanSource, audio_nll_per_piece, thought_nll_per_piece};
 use musicot_eval::statistics::{bootstrap_mean, paired_difference};
 
-use crate::arms::{Arm, Way, compare};
+use crate::arms::{Arm, Way};
 use crate::asks::asks;
+use crate::cell::{Cell, row};
 use crate::common::{Outcome, note};
-use crate::report::{Cell, Report, row};
+use crate::compare::compare;
+use crate::report::Report;
 use crate::space::Reference;
 use crate::studio::Studio;
 use crate::{Context, inputs, rng};
 
-const PROMPTS: usize = 24;
+const PROMPTS: usize = 16;
 
 /// An arm: its name, its language model and the token dataset that this was trained on.
 struct Model {

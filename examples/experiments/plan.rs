@@ -4,10 +4,12 @@ use musicot::lm::MusicLm;
 use musicot::lm::train::{Given, NllConfig, PlanSource, audio_nll_per_piece};
 use musicot_eval::statistics::{bootstrap, bootstrap_mean, paired_difference};
 
-use crate::arms::{Arm, Way, compare};
+use crate::arms::{Arm, Way};
 use crate::asks::{Ask, asks};
+use crate::cell::{Cell, row};
 use crate::common::{Outcome, note};
-use crate::report::{Cell, Report, row};
+use crate::compare::compare;
+use crate::report::Report;
 use crate::space::Reference;
 use crate::studio::{Studio, write};
 use crate::{Context, inputs, rng};
@@ -15,7 +17,7 @@ use crate::{Context, inputs, rng};
 const PROMPTS: usize = 24;
 
 /// Songs whose writing is timed one by one.
-const TIMED: usize = 6;
+const TIMED: usize = 4;
 
 /// An arm: its name, its language model and the token dataset that this was trained on.
 struct Model {

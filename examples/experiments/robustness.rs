@@ -8,11 +8,13 @@ use musicot_eval::significance::group_contrast;
 use musicot_eval::statistics::{bootstrap, correlation};
 use ndarray::Array2;
 
-use crate::arms::{Arm, Way, compare};
+use crate::arms::{Arm, Way};
 use crate::asks::{Ask, asks};
+use crate::cell::row;
 use crate::common::Outcome;
+use crate::compare::compare;
 use crate::heard::Heard;
-use crate::report::{Report, row};
+use crate::report::Report;
 use crate::space::Reference;
 use crate::studio::Studio;
 use crate::{Context, inputs, rng};
@@ -20,7 +22,7 @@ use crate::{Context, inputs, rng};
 const PROMPTS: usize = 12;
 
 /// Prompts of the comparison of windows of 10 s and of 5 s.
-const RESOLUTION_PROMPTS: usize = 24;
+const RESOLUTION_PROMPTS: usize = 16;
 
 pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
     let studio = Studio::open(context)?;

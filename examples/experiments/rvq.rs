@@ -11,9 +11,10 @@ use musicot::training::{embed_corpus, read_vectors};
 use musicot_eval::statistics::{Interval, bootstrap_mean};
 use ndarray::Array2;
 
+use crate::cell::row;
 use crate::common::{self, Outcome, note};
 use crate::corpus::windows;
-use crate::report::{Report, row};
+use crate::report::Report;
 use crate::{Context, rng};
 
 const LEVELS: usize = 12;

@@ -3,9 +3,10 @@
 use musicot::lm::MusicLm;
 use musicot::sampling::PhasePolicy;
 
-use crate::arms::{Arm, Way, compare};
+use crate::arms::{Arm, Way};
 use crate::asks::{Ask, asks};
 use crate::common::Outcome;
+use crate::compare::compare;
 use crate::report::Report;
 use crate::space::Reference;
 use crate::studio::Studio;

@@ -9,8 +9,9 @@ use musicot_eval::statistics::{Interval, bootstrap_mean};
 use ndarray::Axis;
 
 use crate::asks::{Ask, asks};
+use crate::cell::{Cell, row};
 use crate::common::{Outcome, note};
-use crate::report::{Cell, Report, row};
+use crate::report::Report;
 use crate::studio::{Studio, write};
 use crate::{Context, inputs, rng};
 

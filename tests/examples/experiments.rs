@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use musicot::core::Storage;
 use musicot::core::files::{read_json, write_json};
 use musicot::lm::train::{LmTrainConfig, TokenDataset};
+use musicot::lm::{MusicLm, MusicLmConfig, MusicVocab, PlanMode, ThoughtOrder};
+use musicot::tch::Device;
 use serde_json::{Value, json};
 
 use super::common::tiny_bundle;
@@ -72,13 +75,13 @@ impl Place {
         read_json(self.at(&format!("out/{name}.json"))).unwrap()
     }
 
-    /// The untrained language model stands in for one of the experiments' own.
-    fn take_model(&self, name: &str) {
-        let to = self.root.path().join("runs").join(name).join("model");
-        fs::create_dir_all(&to).unwrap();
-        for file in names(&self.root.path().join("tiny/lm")) {
-            fs::copy(self.root.path().join("tiny/lm").join(&file), to.join(&file)).unwrap();
-        }
+    /// An untrained language model as one of the experiments' own, with a changed configuration.
+    fn take_model(&self, name: &str, change: impl Fn(&mut MusicLmConfig)) {
+        let mut config: MusicLmConfig = read_json(self.at("tiny/lm/config.json")).unwrap();
+        change(&mut config);
+        config.llama.vocab_size = MusicVocab::new(config.vocab.clone()).unwrap().size();
+        let model = MusicLm::new(config, Device::Cpu, 7).unwrap();
+        model.save(self.root.path().join("runs").join(name).join("model"), Storage::Native).unwrap();
     }
 }
 
@@ -141,18 +144,40 @@ fn arms_that_are_missing_are_told_and_the_others_measured() {
             _ => assert_eq!((made.info().window_tokens, windows), (125, vec![2, 2])),
         }
     }
-    place.take_model("lm-thoughts");
-    for name in ["plan", "order"] {
-        let report = place.run(name, &["--secs", "8"]);
-        let missing: Vec<&str> =
-            blocks(&report, "not_measured").iter().map(|block| block["reason"].as_str().unwrap()).collect();
-        assert!(missing.iter().any(|reason| reason.contains("train-mini --recipe")), "{missing:?}");
+    place.take_model("lm-thoughts", |_| ());
+    let reasons = |report: &Value| -> Vec<String> {
+        blocks(report, "not_measured")
+            .iter()
+            .map(|block| block["reason"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (name, run) in [("plan", "lm-none"), ("order", "lm-depth-2")] {
+        let report = place.run(name, &["--secs", "3"]);
+        let told = reasons(&report);
+        assert!(told.iter().any(|reason| reason.contains(&format!("--only {run}"))), "{told:?}");
         assert!(blocks(&report, "table").len() >= 3, "{report}");
-        expect_pictures(&place, &report, 1);
     }
-    place.take_model("lm-5s");
-    let robust = place.run("robustness", &["--secs", "7", "--seeds", "2"]);
-    assert!(blocks(&robust, "not_measured").is_empty(), "{robust}");
+    place.take_model("lm-none", |config| config.plan = PlanMode::None);
+    place.take_model("lm-words", |config| {
+        (config.vocab.levels, config.vocab.codebook_size) = (13, 6);
+    });
+    place.take_model("lm-depth-2", |config| config.vocab.levels = 2);
+    place.take_model("lm-level-major", |config| config.thought_order = ThoughtOrder::LevelMajor);
+    place.take_model("lm-5s", |config| config.plan_window_secs = 5.0);
+    let report = place.run("plan", &["--secs", "8"]);
+    assert!(reasons(&report).is_empty(), "{report}");
+    let arms = |report: &Value| -> Vec<String> {
+        let tables = blocks(report, "table");
+        let of_audio = tables.iter().find(|table| table["headings"][1].as_str().unwrap().contains("CLAP"));
+        let rows = of_audio.unwrap()["rows"].as_array().unwrap().iter();
+        rows.map(|row| row[0].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(arms(&report).len(), 5, "{report}");
+    expect_pictures(&place, &report, 1);
+    let report = place.run("order", &["--secs", "3"]);
+    assert_eq!(arms(&report)[..3], ["time-major, 3 levels", "level-major, 3 levels", "time-major, 2 levels"]);
+    let report = place.run("robustness", &["--secs", "7", "--seeds", "2"]);
+    assert!(reasons(&report).is_empty(), "{report}");
     bad("experiments", &place.args(&["plans"]), &["plans", "analyzability"]);
     bad("experiments", &place.args(&["tokens", "pictures", "--tokens", &tokens]), &["pictures", "words"]);
 }
@@ -165,9 +190,8 @@ fn references_are_audited_and_listeners_counted() {
     let found = *blocks(&referred, "table").last().unwrap();
     assert!(found["table"].as_str().unwrap().contains("trained on"), "{found}");
 
-    for name in ["lm-thoughts", "lm-none"] {
-        place.take_model(name);
-    }
+    place.take_model("lm-thoughts", |_| ());
+    place.take_model("lm-none", |config| config.plan = PlanMode::None);
     let made = place.run("listening", &["--secs", "4"]);
     assert!(made["blocks"].to_string().contains("no mean opinion score is claimed"));
     let listening = place.root.path().join("out/listening");
