@@ -64,6 +64,9 @@ impl Heard {
     }
 }
 
+/// How alike two clips are in one respect; none where one of them does not show it.
+pub type Likeness = fn(&Heard, &Heard) -> Option<f64>;
+
 /// Windows side by side; a remainder of at least half a window is one, a shorter recording too.
 pub fn cut(audio: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
     let frames = ((secs * f64::from(audio.sample_rate_hz())).round() as usize).max(1);

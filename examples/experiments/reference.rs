@@ -17,7 +17,7 @@ use crate::audit::audit;
 use crate::cell::{Cell, row};
 use crate::common::{Outcome, note};
 use crate::corpus::{spread, tokens};
-use crate::heard::{Heard, beginning};
+use crate::heard::{Heard, Likeness, beginning};
 use crate::report::Report;
 use crate::studio::{Studio, matrix};
 use crate::{Context, inputs, rng};
@@ -110,7 +110,7 @@ fn unit(vector: Array1<f32>) -> Array1<f32> {
 
 /// Likeness of each clip with its own reference and with those of others.
 fn followed(report: &mut Report<'_>, arm: &Arm, sources: &[Source]) -> Outcome {
-    let respects: [(&str, fn(&Heard, &Heard) -> Option<f64>); 4] = [
+    let respects: [(&str, Likeness); 4] = [
         ("sound (CLAP cosine)", |a, b| Some(f64::from(unit(a.mean().ok()?).dot(&unit(b.mean().ok()?))))),
         ("timbre features (correlation)", timbre),
         ("pitch classes (cosine)", |a, b| Some(f64::from(a.pitch_classes().dot(&b.pitch_classes())))),

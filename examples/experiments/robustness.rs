@@ -13,7 +13,7 @@ use crate::asks::{Ask, asks};
 use crate::cell::row;
 use crate::common::Outcome;
 use crate::compare::compare;
-use crate::heard::Heard;
+use crate::heard::{Heard, Likeness};
 use crate::report::Report;
 use crate::space::Reference;
 use crate::studio::Studio;
@@ -64,9 +64,6 @@ fn seeds_of(
     contrasts(report, &arm.heard, &groups)?;
     scalars(report, &arm.heard, seeds)
 }
-
-/// How alike two clips are in one respect; none where one of them does not show it.
-type Likeness = fn(&Heard, &Heard) -> Option<f64>;
 
 fn rhythm(a: &Heard, b: &Heard) -> Option<f64> {
     correlation(&a.tempo.as_ref()?.salience, &b.tempo.as_ref()?.salience).ok()?
@@ -140,9 +137,12 @@ fn by_prompt(scores: &Array2<f64>, groups: &[usize], is_own: bool) -> Vec<f64> {
     (0..prompts).map(mean).collect()
 }
 
+/// A single number of a clip.
+type Number = fn(&Heard) -> f64;
+
 /// Share of the variance of single numbers that lies between prompts.
 fn scalars(report: &mut Report<'_>, heard: &[Heard], seeds: usize) -> Outcome {
-    let numbers: [(&str, fn(&Heard) -> f64); 4] = [
+    let numbers: [(&str, Number); 4] = [
         ("tempo (octaves, log2 of bpm)", |clip| clip.bpm().unwrap_or(120.0).log2()),
         ("onsets per second", |clip| clip.onset_rate_hz),
         ("entropy of pitch classes", |clip| clip.chroma.entropy_bits()),

@@ -32,6 +32,9 @@ struct Kept {
     train_cosine: f64,
 }
 
+/// One of the two, after each number of levels.
+type PerLevel = fn(&Kept) -> &Vec<Interval>;
+
 pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
     let options = &context.options;
     let sizes = &SIZES[..options.usual(SIZES.len(), 2)];
@@ -126,7 +129,7 @@ fn likeness(vectors: &Tensor, decoded: &Tensor) -> Outcome<(f64, f64)> {
 }
 
 fn tables(report: &mut Report<'_>, kept: &[Kept], nothing: (Interval, Interval)) -> Outcome {
-    let parts: [(&str, fn(&Kept) -> &Vec<Interval>, Interval); 2] = [
+    let parts: [(&str, PerLevel, Interval); 2] = [
         ("cosine with the original", |kept| &kept.cosine, nothing.0),
         ("mean squared error per component", |kept| &kept.mse, nothing.1),
     ];
@@ -151,7 +154,7 @@ fn tables(report: &mut Report<'_>, kept: &[Kept], nothing: (Interval, Interval))
 }
 
 fn pictures(report: &mut Report<'_>, kept: &[Kept], sizes: &[usize]) -> Outcome {
-    let chart = |title: &str, of: fn(&Kept) -> &Vec<Interval>| {
+    let chart = |title: &str, of: PerLevel| {
         let series = |kept: &Kept| Series {
             name: format!("{} codes", kept.name),
             points: of(kept).iter().enumerate().map(|(level, of)| ((level + 1) as f64, of.mean)).collect(),

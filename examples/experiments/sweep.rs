@@ -94,6 +94,12 @@ const MEASURES: [&str; 5] = [
     "entropy of the tokens (bits)",
 ];
 
+/// A value per measure; none of a measure that does not apply.
+type Found = Vec<Option<Interval>>;
+
+/// What each value of a parameter gives.
+type Course = (Parameter, Vec<(f64, Found)>);
+
 pub fn run(context: &Context, report: &mut Report<'_>, studio: &Studio, lm: &MusicLm) -> Outcome {
     let asks = asks(context, &studio.clap, context.options.prompts(PROMPTS).min(PROMPTS), None)?;
     let centre = measured(studio, lm, &asks, &studio.policy)?;
@@ -125,12 +131,7 @@ fn table_row(name: &str, value: Option<f64>, found: &[Option<Interval>]) -> Vec<
 }
 
 /// Means over prompts.
-fn measured(
-    studio: &Studio,
-    lm: &MusicLm,
-    asks: &[Ask],
-    policy: &PhasePolicy,
-) -> Outcome<Vec<Option<Interval>>> {
+fn measured(studio: &Studio, lm: &MusicLm, asks: &[Ask], policy: &PhasePolicy) -> Outcome<Found> {
     let written = write(lm, asks, SECS, policy, None)?;
     let mut cosines = Vec::new();
     for (ask, plan) in asks.iter().zip(&written.plans) {
@@ -144,7 +145,7 @@ fn measured(
 }
 
 /// The beginnings of the held-out pieces, where they are encoded.
-fn true_tokens(context: &Context, lm: &MusicLm) -> Outcome<Option<Vec<Option<Interval>>>> {
+fn true_tokens(context: &Context, lm: &MusicLm) -> Outcome<Option<Found>> {
     let count = lm.config().tokens_for(SECS)?;
     if context.options.encoded.is_none() {
         return Ok(None);
@@ -187,7 +188,7 @@ fn entropy_bits(tokens: &[i64]) -> f64 {
 }
 
 /// A panel per parameter and measure that it can move: audio tokens come after the thoughts.
-fn picture(courses: &[(Parameter, Vec<(f64, Vec<Option<Interval>>)>)]) -> Panels {
+fn picture(courses: &[Course]) -> Panels {
     let mut panels = Vec::new();
     for (index, measure) in MEASURES.into_iter().enumerate().filter(|(index, _)| [0, 1, 4].contains(index)) {
         for (parameter, course) in
