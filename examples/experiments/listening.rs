@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use musicot::codec::{WavFormat, WavOptions, write_wav};
 use musicot::core::AudioBuffer;
@@ -128,6 +129,7 @@ fn played(
 fn page(context: &Context, asks: &[Ask], clips: Vec<Clip>) -> Outcome<(Vec<Trial>, f64)> {
     let folder = context.options.out.join("listening");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    forget(&folder)?;
     let (clips, loudness) = matched(clips)?;
     let names = rng().stage("names").permutation(0, clips.len());
     let name = |clip: usize| format!("clip-{:03}.wav", names[clip] + 1);
@@ -156,6 +158,18 @@ fn page(context: &Context, asks: &[Ask], clips: Vec<Clip>) -> Outcome<(Vec<Trial
     let index = folder.join("index.html");
     fs::write(&index, shown).map_err(|e| format!("{}: {e}", index.display()))?;
     Ok((trials, loudness))
+}
+
+/// Removes the clips of an earlier run, which no page would name.
+fn forget(folder: &Path) -> Outcome {
+    for entry in fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
+        let path = entry?.path();
+        let is_clip = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("clip-"));
+        if is_clip && path.extension().is_some_and(|extension| extension == "wav") {
+            fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Which of two clips is heard first.

@@ -52,6 +52,7 @@ impl Studio {
     pub fn open(context: &Context) -> Outcome<Self> {
         let stages = &context.stages;
         let (sampler, windows) = stages.diffusion_settings();
+        // Stages may come from directories alone: then the paper's settings are all there are.
         let bundle = Bundle::open(context.options.bundle.clone().unwrap_or_else(|| "models/mini".into()));
         let of_bundle = bundle.map(|bundle| bundle.config().defaults.policy).unwrap_or_default();
         Ok(Self {
