@@ -20,6 +20,7 @@ pub mod notes;
 pub mod onsets;
 pub mod plan;
 pub mod probe;
+pub mod reliability;
 #[cfg(test)]
 mod signals;
 pub mod significance;

@@ -7,6 +7,8 @@ mod common;
 mod conformance;
 #[cfg(feature = "train")]
 mod evaluate;
+#[cfg(all(feature = "train", feature = "plot"))]
+mod experiments;
 mod generate;
 mod inputs;
 mod long_audio;

@@ -226,7 +226,8 @@ fn ones_own_language_model_is_sampled() {
 fn every_example_has_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("examples");
-    let files = ["generate", "others", "bad_input", "prepare", "train", "evaluate", "conformance"];
+    let files =
+        ["generate", "others", "bad_input", "prepare", "train", "evaluate", "experiments", "conformance"];
     let tested = files.map(|file| root.join("tests/examples").join(file).with_extension("rs"));
     let tested = tested.map(|path| fs::read_to_string(path).unwrap()).concat();
     // A file, or a folder with a main file.

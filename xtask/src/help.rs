@@ -10,6 +10,7 @@ pub fn of(command: &str) -> Result<&'static str> {
         "demo" => DEMO,
         "test" => TEST,
         "evaluate" => EVALUATE,
+        "experiments" => EXPERIMENTS,
         "fixtures" => FIXTURES,
         "train-mini" => TRAIN_MINI,
         "package-check" => PACKAGE_CHECK,
@@ -29,6 +30,7 @@ Set-up and chores of musicot. Needs the Rust toolchain, a C++ compiler and Pytho
 
     cargo xtask setup           libtorch at target/libtorch; the others call it themselves
     cargo xtask evaluate        the figures of the embedded model, on pieces held out from training
+    cargo xtask experiments     the paper's experiments in the small, and EXPERIMENTS.md
     cargo xtask fixtures        the golden files of the tests, made again with Python
     cargo xtask train-mini      every step that makes models/mini, from the corpus on
     cargo xtask package-check   what each crate would upload to a registry
@@ -111,6 +113,23 @@ trip, CLAP, thoughts, language model, diffusion, what each of them loses, genera
 evaluate -- --help` shows the flags of the example.
 ";
 
+const EXPERIMENTS: &str = "\
+cargo xtask experiments [--compose] [NAME]... [-- FLAGS OF THE EXAMPLE]
+
+Sets libtorch up, builds the example `experiments` and runs the experiments that are named, or all: rvq, analyzability, sampling, plan, robustness, order,
+reference, listening. Each writes its report and pictures to out/experiments. Then EXPERIMENTS.md is put together from all reports that are there, and
+their pictures go to docs/experiments.
+
+    cargo xtask experiments rvq
+    cargo xtask experiments sampling -- --prompts 20
+    cargo xtask experiments --compose
+
+    --compose    only puts the reports together
+
+The language models that some experiments compare are made by `cargo xtask train-mini --recipe models/recipe/experiments/recipe.json`; a report
+says which are missing and measures the rest.
+";
+
 const FIXTURES: &str = "\
 cargo xtask fixtures [--only NAME]... [--check] [--python PATH] [-- ARGUMENTS]
 
@@ -132,7 +151,7 @@ or PyTorch build may differ in the last bits of floating-point numbers.
 ";
 
 const TRAIN_MINI: &str = "\
-cargo xtask train-mini [--list] [--from STEP] [--only STEP]
+cargo xtask train-mini [--list] [--from STEP] [--only STEP] [--recipe FILE]
 
 Runs the steps of models/recipe/recipe.json in order: the corpus is composed and rendered, every stage is trained from its file in
 models/recipe/, the bundle is put together. Hours on two cores. A step whose result is there is skipped and a step that was
@@ -141,6 +160,7 @@ interrupted goes on where it was, so that the same command may be given again at
     --list         shows the steps and which are done
     --from STEP    begins there
     --only STEP    that one
+    --recipe FILE  another recipe: models/recipe/experiments/recipe.json has the language models of `cargo xtask experiments`
 
 A step of the recipe: {\"name\": \"codec\", \"program\": \"train\", \"args\": [\"--config\", \"models/recipe/codec.json\", \"--run\",
 \"runs/mini/codec\"], \"done\": \"FILE that exists once it is done\"}. The program is `musicot-corpus` or one of the examples; paths are

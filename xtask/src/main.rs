@@ -13,6 +13,7 @@ mod ci_full;
 mod demo;
 mod error;
 mod evaluate;
+mod experiments;
 mod fixtures;
 mod help;
 mod info;
@@ -57,6 +58,7 @@ fn run(command: &str, rest: Vec<String>) -> Result<()> {
         "demo" => demo::command(&ws, &rest),
         "test" => suite::command(&ws, &rest),
         "evaluate" => evaluate::command(&ws, &rest),
+        "experiments" => experiments::command(&ws, &rest),
         "fixtures" => fixtures::command(&ws, &rest),
         "train-mini" => train_mini::command(&ws, &rest),
         "package-check" => package_check::command(&ws, &rest),

@@ -39,11 +39,12 @@ struct Step {
     done: Option<PathBuf>,
 }
 
-/// `cargo xtask train-mini [--list] [--from STEP] [--only STEP]`.
+/// `cargo xtask train-mini [--list] [--from STEP] [--only STEP] [--recipe FILE]`.
 pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     let is_list = given.iter().any(|arg| arg == "--list");
     let valued: Vec<String> = given.iter().filter(|arg| *arg != "--list").cloned().collect();
-    let steps = choose(&read_recipe(&ws.root.join(RECIPE))?.steps, &valued)?;
+    let (recipe, valued) = recipe_of(&valued)?;
+    let steps = choose(&read_recipe(&ws.root.join(recipe))?.steps, &valued)?;
     if is_list {
         list(ws, &steps);
         return Ok(());
@@ -54,6 +55,17 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
         perform(ws, step)?;
     }
     Ok(())
+}
+
+/// The recipe that is asked for, and the other words.
+fn recipe_of(given: &[String]) -> Result<(PathBuf, Vec<String>)> {
+    args::valued_flags("train-mini", given, &["--from", "--only", "--recipe"])?;
+    let mut words: Vec<String> = given.iter().flat_map(|arg| arg.splitn(2, '=')).map(str::to_owned).collect();
+    let Some(at) = words.iter().step_by(2).position(|word| word == "--recipe") else {
+        return Ok((RECIPE.into(), given.to_vec()));
+    };
+    let recipe = words.drain(2 * at..2 * at + 2).nth(1).unwrap_or_default();
+    Ok((recipe.into(), words))
 }
 
 fn read_recipe(path: &Path) -> Result<Recipe> {
@@ -154,6 +166,30 @@ mod tests {
         assert_eq!(names(&["--from", "codec"]).unwrap(), ["codec", "lm"]);
         assert_eq!(names(&["--only=lm"]).unwrap(), ["lm"]);
         assert!(names(&["--only", "x"]).unwrap_err().to_string().contains("corpus-train"));
+    }
+
+    #[test]
+    fn another_recipe_may_be_named() {
+        let of = |given: &[&str]| {
+            recipe_of(&given.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).unwrap()
+        };
+        assert_eq!(of(&["--only", "lm"]), (RECIPE.into(), vec!["--only".to_owned(), "lm".to_owned()]));
+        assert_eq!(
+            of(&["--only=lm", "--recipe", "x.json"]),
+            ("x.json".into(), vec!["--only".to_owned(), "lm".to_owned()])
+        );
+        assert!(recipe_of(&["--recipes".to_owned(), "x".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn the_recipes_of_the_tree_can_be_read() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for recipe in [RECIPE, "models/recipe/experiments/recipe.json"] {
+            let path = root.join(recipe);
+            if path.is_file() {
+                assert!(!read_recipe(&path).unwrap().steps.is_empty());
+            }
+        }
     }
 
     #[test]

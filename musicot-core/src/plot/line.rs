@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::axis::{Axis, is_drawable};
-use super::palette::{self, FRAME, GRID, INK, MARK, SOFT_INK};
+use super::axis::is_drawable;
+use super::frame::{Frame, Texts, page_height};
+use super::palette::{self, MARK, SOFT_INK};
 use super::render;
-use super::scene::{Anchor, LABEL_SIZE, Point, Scene, TICK_SIZE, shorten, widest};
+use super::scene::{Anchor, Point, Scene, TICK_SIZE, shorten};
 use crate::Result;
 
 /// A curve.
@@ -55,11 +56,6 @@ pub struct LineChart {
 
 const WIDTH: f64 = 1040.0;
 const HEIGHT: f64 = 520.0;
-const LEGEND_ROW: f64 = 24.0;
-const LEGEND_SWATCH: f64 = 26.0;
-const LEGEND_WIDEST: f64 = 230.0;
-/// Names beyond these are left out.
-const LEGEND_LONGEST: usize = 60;
 
 impl LineChart {
     /// Writes the chart as SVG, atomically.
@@ -80,21 +76,32 @@ impl LineChart {
 
     /// A page of the usual size, higher where the legend needs it.
     fn page(&self) -> Scene {
-        self.scene(WIDTH, HEIGHT.max(120.0 + LEGEND_ROW * self.series.len().min(LEGEND_LONGEST) as f64))
+        self.scene(WIDTH, page_height(HEIGHT, self.series.len()))
     }
 
     /// The chart in a given size.
     pub(crate) fn scene(&self, width: f64, height: f64) -> Scene {
         let mut scene = Scene::new(width, height);
-        let frame = Frame::new(self, &mut scene);
+        let (frame, texts) = self.frame(&mut scene);
         frame.draw_grid(&mut scene);
-        frame.draw_marks(&mut scene, &self.x_marks);
+        draw_marks(&frame, &mut scene, &self.x_marks);
         for (index, series) in self.series.iter().enumerate() {
-            frame.draw_series(&mut scene, series, index);
+            draw_series(&frame, &mut scene, series, index);
         }
-        frame.draw_axes(&mut scene, self);
-        frame.draw_legend(&mut scene, &self.series);
+        frame.draw_axes(&mut scene, &texts);
+        frame.draw_legend(&mut scene, &texts);
         scene
+    }
+
+    fn frame(&self, scene: &mut Scene) -> (Frame, Texts<'_>) {
+        let texts = Texts {
+            title: &self.title,
+            x_label: &self.x_label,
+            y_label: &self.y_label,
+            legend: self.series.iter().map(|series| series.name.as_str()).collect(),
+        };
+        let strip = if self.x_marks.is_empty() { 0.0 } else { 22.0 };
+        (Frame::new(scene, &texts, strip, 0.0, (self.xs(), self.ys())), texts)
     }
 
     fn xs(&self) -> impl Iterator<Item = f64> {
@@ -108,124 +115,37 @@ impl LineChart {
     }
 }
 
-/// The rectangle of the curves and its axes.
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    x: Axis,
-    y: Axis,
-}
-
-impl Frame {
-    fn new(chart: &LineChart, scene: &mut Scene) -> Self {
-        let (width, height) = scene.size;
-        let strip = if chart.x_marks.is_empty() { 0.0 } else { 22.0 };
-        let top = scene.title(&chart.title) + strip;
-        let bottom = height - if chart.x_label.is_empty() { 34.0 } else { 58.0 };
-        let y = Axis::covering(chart.ys(), 0.05, ((bottom - top) / 48.0) as usize);
-        let name = if chart.y_label.is_empty() { 0.0 } else { 24.0 };
-        let left = 22.0 + name + widest(y.ticks.iter().map(|t| t.1.as_str()), TICK_SIZE);
-        let right = width - legend_width(&chart.series).max(24.0);
-        let x = Axis::covering(chart.xs(), 0.0, ((right - left) / 70.0) as usize);
-        Self { left, right, top, bottom, x, y }
-    }
-
-    fn place(&self, point: (f64, f64)) -> Point {
-        let across = self.left + self.x.place(point.0) * (self.right - self.left);
-        let down = self.bottom - self.y.place(point.1) * (self.bottom - self.top);
-        (across, down)
-    }
-
-    fn draw_grid(&self, scene: &mut Scene) {
-        for (value, _) in &self.y.ticks {
-            let y = self.place((self.x.low, *value)).1;
-            scene.path(vec![(self.left, y), (self.right, y)], GRID, 1.0);
-        }
-        for (value, _) in &self.x.ticks {
-            let x = self.place((*value, self.y.low)).0;
-            scene.path(vec![(x, self.top), (x, self.bottom)], GRID, 1.0);
-        }
-    }
-
-    fn draw_marks(&self, scene: &mut Scene, marks: &[(f64, String)]) {
-        let mut placed: Vec<(f64, &str)> = marks
-            .iter()
-            .filter(|(x, _)| is_drawable(*x))
-            .map(|(x, name)| (self.place((*x, self.y.low)).0, name.as_str()))
-            .collect();
-        placed.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let ends = placed.iter().skip(1).map(|m| m.0).chain([self.right]).collect::<Vec<_>>();
-        for ((x, name), end) in placed.into_iter().zip(ends) {
-            scene.dashes(&[(x, self.top - 20.0), (x, self.bottom)], MARK, 1.2, 6.0);
-            let shown = shorten(name, TICK_SIZE, end - x - 8.0);
-            scene.text((x + 5.0, self.top - 12.0), &shown, TICK_SIZE, SOFT_INK, Anchor::Left);
-        }
-    }
-
-    fn draw_series(&self, scene: &mut Scene, series: &Series, index: usize) {
-        let (color, is_dashed) = palette::line(index);
-        for run in series.points.split(|p| !is_drawable(p.0) || !is_drawable(p.1)) {
-            let mut line: Vec<Point> = run.iter().map(|p| self.place(*p)).collect();
-            if series.step {
-                line = with_corners(&line);
-            }
-            let line = thin(line);
-            match line.as_slice() {
-                [] => {}
-                [(x, y)] => scene.fill((x - 3.0, y - 3.0), (6.0, 6.0), color),
-                _ if is_dashed => scene.dashes(&line, color, 2.2, 9.0),
-                _ => scene.path(line, color, 2.2),
-            }
-        }
-    }
-
-    fn draw_axes(&self, scene: &mut Scene, chart: &LineChart) {
-        let corners = [
-            (self.left, self.top),
-            (self.left, self.bottom),
-            (self.right, self.bottom),
-            (self.right, self.top),
-            (self.left, self.top),
-        ];
-        scene.path(corners.to_vec(), FRAME, 1.0);
-        for (value, label) in &self.y.ticks {
-            let y = self.place((self.x.low, *value)).1;
-            scene.tick((self.left - 8.0, y), label, Anchor::Right);
-        }
-        for (value, label) in &self.x.ticks {
-            let x = self.place((*value, self.y.low)).0;
-            scene.tick((x, self.bottom + 16.0), label, Anchor::Middle);
-        }
-        let middle = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
-        scene.text((middle.0, self.bottom + 41.0), &chart.x_label, LABEL_SIZE, INK, Anchor::Middle);
-        scene.upward_text((18.0, middle.1), &chart.y_label, LABEL_SIZE);
-    }
-
-    fn draw_legend(&self, scene: &mut Scene, series: &[Series]) {
-        let left = self.right + 18.0;
-        let named = series.iter().enumerate().take(LEGEND_LONGEST).filter(|(_, s)| !s.name.is_empty());
-        for (index, series) in named {
-            let (color, is_dashed) = palette::line(index);
-            let y = self.top + 12.0 + LEGEND_ROW * index as f64;
-            let swatch = [(left, y), (left + LEGEND_SWATCH, y)];
-            if is_dashed {
-                scene.dashes(&swatch, color, 3.2, 6.5);
-            } else {
-                scene.path(swatch.to_vec(), color, 3.2);
-            }
-            let name = shorten(&series.name, LABEL_SIZE, LEGEND_WIDEST);
-            scene.text((left + LEGEND_SWATCH + 8.0, y), &name, LABEL_SIZE, INK, Anchor::Left);
-        }
+/// Vertical lines with their names.
+fn draw_marks(frame: &Frame, scene: &mut Scene, marks: &[(f64, String)]) {
+    let mut placed: Vec<(f64, &str)> = marks
+        .iter()
+        .filter(|(x, _)| is_drawable(*x))
+        .map(|(x, name)| (frame.place((*x, frame.y.low)).0, name.as_str()))
+        .collect();
+    placed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let ends = placed.iter().skip(1).map(|m| m.0).chain([frame.right]).collect::<Vec<_>>();
+    for ((x, name), end) in placed.into_iter().zip(ends) {
+        scene.dashes(&[(x, frame.top - 20.0), (x, frame.bottom)], MARK, 1.2, 6.0);
+        let shown = shorten(name, TICK_SIZE, end - x - 8.0);
+        scene.text((x + 5.0, frame.top - 12.0), &shown, TICK_SIZE, SOFT_INK, Anchor::Left);
     }
 }
 
-/// Space right of the curves.
-fn legend_width(series: &[Series]) -> f64 {
-    let names = series.iter().map(|s| s.name.as_str()).filter(|name| !name.is_empty());
-    let widest = widest(names, LABEL_SIZE).min(LEGEND_WIDEST);
-    if widest == 0.0 { 0.0 } else { 18.0 + LEGEND_SWATCH + 8.0 + widest + 20.0 }
+fn draw_series(frame: &Frame, scene: &mut Scene, series: &Series, index: usize) {
+    let (color, is_dashed) = palette::line(index);
+    for run in series.points.split(|p| !is_drawable(p.0) || !is_drawable(p.1)) {
+        let mut line: Vec<Point> = run.iter().map(|p| frame.place(*p)).collect();
+        if series.step {
+            line = with_corners(&line);
+        }
+        let line = thin(line);
+        match line.as_slice() {
+            [] => {}
+            [(x, y)] => scene.fill((x - 3.0, y - 3.0), (6.0, 6.0), color),
+            _ if is_dashed => scene.dashes(&line, color, 2.2, 9.0),
+            _ => scene.path(line, color, 2.2),
+        }
+    }
 }
 
 /// A corner before each point: along first, then up or down.
@@ -261,8 +181,8 @@ mod tests {
     fn curves_stay_inside_the_frame_and_break_at_gaps() {
         let chart = chart(vec![(0.0, 1.0), (1.0, -3.0), (2.0, f64::NAN), (3.0, 2.0), (4.0, 5.0)]);
         let mut scene = Scene::new(800.0, 400.0);
-        let frame = Frame::new(&chart, &mut scene);
-        frame.draw_series(&mut scene, &chart.series[0], 0);
+        let (frame, _) = chart.frame(&mut scene);
+        draw_series(&frame, &mut scene, &chart.series[0], 0);
         assert_eq!(scene.shapes.len(), 2);
         for shape in &scene.shapes {
             let super::super::scene::Shape::Path { points, .. } = shape else { panic!("{shape:?}") };

@@ -47,7 +47,6 @@ impl Scene {
     }
 
     /// Adds another picture with its corner at a point.
-    #[cfg(feature = "train")]
     pub(crate) fn place(&mut self, other: Scene, at: Point) {
         let shift = |p: Point| (p.0 + at.0, p.1 + at.1);
         self.shapes.extend(other.shapes.into_iter().map(|shape| match shape {
