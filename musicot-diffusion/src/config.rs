@@ -24,6 +24,9 @@ pub struct DitConfig {
     pub semantic_dim: i64,
     /// Frames that the convolution over the semantic embeddings sees; odd.
     pub semantic_kernel: i64,
+    /// Convolutional blocks that read tokens and thoughts together before the transformer does, and from which training asks an estimate of the latents;
+    /// 0 leaves the reading to the transformer.
+    pub reader_blocks: i64,
     /// Width of a thought (of the joint text and audio space).
     pub thought_dim: i64,
     /// Width of the text's embedding.
@@ -54,6 +57,7 @@ impl Default for DitConfig {
             semantic_vocab: 2048,
             semantic_dim: 128,
             semantic_kernel: 5,
+            reader_blocks: 0,
             thought_dim: 128,
             text_dim: 128,
             width: 320,
@@ -128,6 +132,8 @@ impl DitConfig {
             (1.0..=16_777_216.0).contains(&shared),
             format!("expected 1..=16777216, got {shared}"),
         )?;
+        let reader = self.reader_blocks;
+        require("reader_blocks", (0..=256).contains(&reader), format!("expected 0..=256, got {reader}"))?;
         let kernel = self.semantic_kernel;
         require(
             "semantic_kernel",

@@ -60,6 +60,37 @@ fn every_input_reaches_the_output() {
 }
 
 #[test]
+fn a_reader_estimates_from_the_conditions_alone() {
+    let config = DitConfig { reader_blocks: 2, ..config(Objective::Flow) };
+    let model = shaken(config, 4);
+    let at = |x: u64, time: f32, condition: &Condition| {
+        let time = Tensor::from_slice(&[time]);
+        let (predicted, estimate) =
+            model.predict_and_estimate(&normal(x, &[1, 6, 30]), &time, condition).unwrap();
+        assert!(predicted.equal(&model.predict(&normal(x, &[1, 6, 30]), &time, condition).unwrap()));
+        (predicted, estimate.unwrap())
+    };
+    let (predicted, estimate) = at(1, 0.4, &condition(1, 30));
+    assert_eq!(estimate.size(), [1, 6, 30]);
+    assert!(at(2, 0.9, &condition(1, 30)).1.equal(&estimate), "neither noise nor time");
+    for changed in
+        [Condition { semantic: None, ..condition(1, 30) }, Condition { thoughts: None, ..condition(1, 30) }]
+    {
+        let (other, otherwise) = at(1, 0.4, &changed);
+        assert!(largest_difference(&other, &predicted) > 1e-3);
+        assert!(largest_difference(&otherwise, &estimate) > 1e-3);
+    }
+    // No condition at all is one value for all frames, but for what the ends of the window change.
+    let nothing = at(1, 0.4, &Condition::default()).1;
+    assert!(nothing.select(2, 14).allclose(&nothing.select(2, 15), 1e-5, 1e-6, false));
+
+    let plain = common::model(Objective::Flow, 4);
+    let time = Tensor::from_slice(&[0.4_f32]);
+    let (_, none) = plain.predict_and_estimate(&normal(1, &[1, 6, 30]), &time, &condition(1, 30)).unwrap();
+    assert!(none.is_none());
+}
+
+#[test]
 fn a_dropped_condition_is_an_absent_one() {
     let model = model(Objective::Flow, 2);
     let (x, time) = (normal(1, &[2, 6, 30]), Tensor::from_slice(&[0.4_f32, 0.8]));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use musicot_core::nn::{Conv1d, Conv1dConfig, LayerNorm};
+use musicot_core::nn::{Conv1d, Conv1dConfig, ConvNeXtBlock, LayerNorm};
 use musicot_core::shape::{ANY, expect, expect_finite};
 use musicot_core::tch::{self, Device, Kind, Tensor};
 use musicot_core::{Checkpoint, Error, LoadOptions, Scope};
@@ -10,7 +10,6 @@ use musicot_core::{Checkpoint, Error, LoadOptions, Scope};
 use super::head::IstftHead;
 use super::mel::MelFeatures;
 use super::{VocosBackboneConfig, VocosConfig};
-use crate::convnext::Block;
 use crate::{Result, conv};
 
 /// Frames that the first convolution spans.
@@ -123,7 +122,7 @@ impl Vocos {
 struct Backbone {
     embed: Conv1d,
     norm: LayerNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<ConvNeXtBlock>,
     final_norm: LayerNorm,
 }
 
@@ -137,7 +136,7 @@ impl Backbone {
             embed: Conv1d::new(&scope.sub("embed"), embed)?,
             norm: LayerNorm::new(&scope.sub("norm"), dim, EPS)?,
             blocks: (0..layers)
-                .map(|i| Block::new(&scope.sub("convnext").sub(i), dim, hidden, gamma))
+                .map(|i| ConvNeXtBlock::new(&scope.sub("convnext").sub(i), dim, hidden, gamma))
                 .collect::<Result<_, Error>>()?,
             final_norm: LayerNorm::new(&scope.sub("final_layer_norm"), dim, EPS)?,
         })

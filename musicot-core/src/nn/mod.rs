@@ -2,6 +2,7 @@
 
 mod attention;
 mod conv;
+mod convnext;
 mod linear;
 mod mixed;
 mod norm;
@@ -10,6 +11,7 @@ mod swiglu;
 
 pub use attention::{Attention, AttentionConfig, KvCache};
 pub use conv::{Conv1d, Conv1dConfig};
+pub use convnext::ConvNeXtBlock;
 pub use linear::{Embedding, Linear};
 pub use mixed::{affine, mixed_precision};
 pub use norm::{LayerNorm, RmsNorm};

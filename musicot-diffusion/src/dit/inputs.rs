@@ -5,6 +5,7 @@ use musicot_core::tch::{Kind, Tensor};
 use musicot_core::{Init, Scope};
 
 use super::modulation::keep_or;
+use super::reader::Reader;
 use crate::condition::Thoughts;
 use crate::{Condition, DitConfig, Result};
 
@@ -19,6 +20,15 @@ pub(super) struct Inputs {
     thoughts: Linear,
     thoughts_null: Tensor,
     known: Tensor,
+    reader: Option<Reader>,
+}
+
+/// What the blocks begin with.
+pub(super) struct Entered {
+    /// `[batch, frames, width]`.
+    pub(super) hidden: Tensor,
+    /// What the reader made of the conditions, see [`Inputs::estimate`]; `None` without a reader.
+    read: Option<Tensor>,
 }
 
 impl Inputs {
@@ -34,17 +44,33 @@ impl Inputs {
             thoughts: Linear::new(&scope.sub("thoughts"), config.thought_dim, width, true)?,
             thoughts_null: vector("thoughts_null")?,
             known: vector("known")?,
+            reader: Reader::new(&scope.sub("reader"), config)?,
         })
     }
 
-    /// `x [batch, latent_dim, frames] -> [batch, frames, width]`.
-    pub(super) fn forward(&self, x: &Tensor, condition: &Condition) -> Result<Tensor> {
+    /// `x [batch, latent_dim, frames]` and its conditions.
+    pub(super) fn forward(&self, x: &Tensor, condition: &Condition) -> Result<Entered> {
         let latents = self.latents.forward(&x.f_to_kind(Kind::Float)?.f_transpose(1, 2)?)?;
-        let sum = latents.f_add(&self.semantic(condition)?)?.f_add(&self.thoughts(condition)?)?;
-        match &condition.known {
-            None => Ok(sum),
-            Some(known) => Ok(sum.f_addcmul(&known.f_unsqueeze(-1)?.f_to_kind(Kind::Float)?, &self.known)?),
-        }
+        let given = self.semantic(condition)?.f_add(&self.thoughts(condition)?)?;
+        let (context, read) = match &self.reader {
+            None => (given, None),
+            Some(reader) => {
+                let read = reader.read(&given.f_expand(latents.size(), false)?)?;
+                (reader.context(&read)?, Some(read))
+            }
+        };
+        let sum = latents.f_add(&context)?;
+        let hidden = match &condition.known {
+            None => sum,
+            Some(known) => sum.f_addcmul(&known.f_unsqueeze(-1)?.f_to_kind(Kind::Float)?, &self.known)?,
+        };
+        Ok(Entered { hidden, read })
+    }
+
+    /// What the conditions alone say of the latents: normalised `[batch, latent_dim, frames]`; `None` without a reader.
+    pub(super) fn estimate(&self, entered: &Entered) -> Result<Option<Tensor>> {
+        let (Some(reader), Some(read)) = (&self.reader, &entered.read) else { return Ok(None) };
+        Ok(Some(reader.estimate(read)?))
     }
 
     fn semantic(&self, condition: &Condition) -> Result<Tensor> {

@@ -7,6 +7,7 @@
 mod block;
 mod inputs;
 mod modulation;
+mod reader;
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{Init, ParamStore, Storage, shape};
 
 use self::block::Block;
-use self::inputs::Inputs;
+use self::inputs::{Entered, Inputs};
 use self::modulation::{GlobalCondition, modulate, normalise};
 use crate::config::expect_latents;
 use crate::{Condition, Denoiser, DitConfig, Error, KnownForm, Objective, Result};
@@ -125,6 +126,48 @@ impl Dit {
     }
 }
 
+/// The two halves of [`Denoiser::predict`].
+impl Dit {
+    fn enter(&self, x: &Tensor, time: &Tensor, condition: &Condition) -> Result<Entered> {
+        let (batch, frames) = expect_latents("noised latents", x, self.config.latent_dim)?;
+        shape::expect("time", time, &[batch])?;
+        condition.validate(&self.config, batch, frames)?;
+        self.inputs.forward(x, condition)
+    }
+
+    fn blocks(&self, entered: &Entered, x: &Tensor, time: &Tensor, condition: &Condition) -> Result<Tensor> {
+        let global = self.global.forward(time, condition)?;
+        let mut hidden = entered.hidden.shallow_clone();
+        let rope = self.rope.range(0, hidden.size()[1])?;
+        for block in &self.blocks {
+            hidden = block.forward(&hidden, &global, &rope)?;
+        }
+        let [shift, scale] = &global.last;
+        let hidden = modulate(&normalise(&hidden)?, shift, scale)?;
+        let output = self.output.forward(&hidden)?.f_transpose(1, 2)?;
+        // The blocks need not learn what follows from the input alone (Karras et al., 2022, section 5).
+        match self.config.objective.precondition(&time.f_to_kind(Kind::Float)?)? {
+            None => Ok(output),
+            Some((skip, scale)) => Ok(output.f_mul(&scale)?.f_addcmul(&x.f_to_kind(Kind::Float)?, &skip)?),
+        }
+    }
+
+    /// What [`Denoiser::predict`] gives and, of a model with a reader, the latents as far as they follow from the conditions alone: normalised
+    /// `[batch, latent_dim, frames]`.
+    ///
+    /// # Errors
+    /// As for [`Denoiser::predict`].
+    pub fn predict_and_estimate(
+        &self,
+        x: &Tensor,
+        time: &Tensor,
+        condition: &Condition,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let entered = self.enter(x, time, condition)?;
+        Ok((self.blocks(&entered, x, time, condition)?, self.inputs.estimate(&entered)?))
+    }
+}
+
 impl Denoiser for Dit {
     fn objective(&self) -> Objective {
         self.config.objective
@@ -147,23 +190,8 @@ impl Denoiser for Dit {
     }
 
     fn predict(&self, x: &Tensor, time: &Tensor, condition: &Condition) -> Result<Tensor> {
-        let (batch, frames) = expect_latents("noised latents", x, self.config.latent_dim)?;
-        shape::expect("time", time, &[batch])?;
-        condition.validate(&self.config, batch, frames)?;
-        let mut hidden = self.inputs.forward(x, condition)?;
-        let global = self.global.forward(time, condition)?;
-        let rope = self.rope.range(0, frames)?;
-        for block in &self.blocks {
-            hidden = block.forward(&hidden, &global, &rope)?;
-        }
-        let [shift, scale] = &global.last;
-        let hidden = modulate(&normalise(&hidden)?, shift, scale)?;
-        let output = self.output.forward(&hidden)?.f_transpose(1, 2)?;
-        // The blocks need not learn what follows from the input alone (Karras et al., 2022, section 5).
-        match self.config.objective.precondition(&time.f_to_kind(Kind::Float)?)? {
-            None => Ok(output),
-            Some((skip, scale)) => Ok(output.f_mul(&scale)?.f_addcmul(&x.f_to_kind(Kind::Float)?, &skip)?),
-        }
+        let entered = self.enter(x, time, condition)?;
+        self.blocks(&entered, x, time, condition)
     }
 
     fn known_form(&self) -> KnownForm {

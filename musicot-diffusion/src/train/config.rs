@@ -82,6 +82,8 @@ pub struct DiffusionTrainConfig {
     pub times: TimeSampling,
     /// Condition dropout.
     pub dropout: Dropout,
+    /// Weight of the squared error of the reader's estimate of the latents, where the model has a reader.
+    pub estimate_loss: f64,
     /// Crops that are validated on.
     pub validation_items: usize,
     /// Frames of each.
@@ -100,6 +102,7 @@ impl Default for DiffusionTrainConfig {
             crops: Crops::default(),
             times: TimeSampling::LogitNormal { mean: 0.0, deviation: 1.0 },
             dropout: Dropout::default(),
+            estimate_loss: 0.5,
             validation_items: 16,
             validation_frames: 200,
             storage: Storage::Native,
@@ -131,6 +134,12 @@ impl DiffusionTrainConfig {
         let lengths = format!("expected lengths in 1..={}, got {:?}", self.model.max_frames, c.frames);
         require("crops.frames", !c.frames.is_empty() && c.frames.iter().all(|f| in_range(*f)), lengths)?;
         require("crops.batch_frames", c.batch_frames > 0, "expected a positive number".to_owned())?;
+        let weight = self.estimate_loss;
+        require(
+            "estimate_loss",
+            weight.is_finite() && weight >= 0.0,
+            format!("expected a finite number of at least 0, got {weight}"),
+        )?;
         require("validation_items", self.validation_items > 0, "expected a positive number".to_owned())?;
         let length = format!("expected 1..={}, got {}", self.model.max_frames, self.validation_frames);
         require("validation_frames", in_range(self.validation_frames), length)?;
@@ -166,6 +175,8 @@ mod tests {
             config.validate().unwrap_err().to_string()
         };
         assert!(bad(|c| c.dropout.text = 1.5).contains("dropout.text"));
+        assert!(bad(|c| c.estimate_loss = -1.0).contains("estimate_loss"));
+        assert!(bad(|c| c.model.reader_blocks = -1).contains("reader_blocks"));
         assert!(bad(|c| c.crops.frames.clear()).contains("crops.frames"));
         assert!(bad(|c| c.crops.frames.push(501)).contains("crops.frames"));
         assert!(bad(|c| c.crops.prefix = 0.95).contains("crops.prefix + crops.hole"));

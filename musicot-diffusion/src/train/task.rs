@@ -80,11 +80,20 @@ impl Task for DiffusionTask {
         let x = latents.f_where_self(&known.f_unsqueeze(1)?, &x)?;
         let unknown = known.f_logical_not()?.f_to_kind(Kind::Float)?;
         condition.known = Some(known);
-        let error = self.model.predict(&x, &time, &condition)?.f_sub(&target)?.f_square()?;
         // Known frames are not made, so they are not learned.
-        let per_frame = error.f_mean_dim(1, false, Kind::Float)?;
-        let loss = per_frame.f_mul(&unknown)?.f_sum(Kind::Float)?.f_div(&unknown.f_sum(Kind::Float)?)?;
-        Ok(StepLoss { loss, metrics: vec![("crop_frames", frames as f64)] })
+        let error = |found: &Tensor, wanted: &Tensor| -> Result<Tensor> {
+            let per_frame = found.f_sub(wanted)?.f_square()?.f_mean_dim(1, false, Kind::Float)?;
+            Ok(per_frame.f_mul(&unknown)?.f_sum(Kind::Float)?.f_div(&unknown.f_sum(Kind::Float)?)?)
+        };
+        let (prediction, estimate) = self.model.predict_and_estimate(&x, &time, &condition)?;
+        let mut loss = error(&prediction, &target)?;
+        let mut metrics = vec![("crop_frames", frames as f64)];
+        if let Some(estimate) = estimate {
+            let estimate = error(&estimate, &latents)?;
+            metrics.push(("estimate", estimate.f_double_value(&[])?));
+            loss = loss.f_add(&estimate.f_mul_scalar(self.config.estimate_loss)?)?;
+        }
+        Ok(StepLoss { loss, metrics })
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {

@@ -27,8 +27,13 @@ pub fn config(objective: Objective) -> DitConfig {
 
 /// A fresh model is the zero function, which would satisfy most laws; this one depends on all its inputs.
 pub fn model(objective: Objective, seed: u64) -> Dit {
+    shaken(config(objective), seed)
+}
+
+/// Like [`model`], of other sizes with latents of 6 values.
+pub fn shaken(config: DitConfig, seed: u64) -> Dit {
     tch::set_num_threads(1);
-    let model = Dit::new(config(objective), Device::Cpu, seed).unwrap();
+    let model = Dit::new(config, Device::Cpu, seed).unwrap();
     tch::no_grad(|| {
         for (name, mut tensor) in model.params().trainable() {
             let noise = CounterRng::new(seed)
