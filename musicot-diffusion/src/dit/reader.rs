@@ -26,7 +26,7 @@ impl Reader {
         let block =
             |index| ConvNeXtBlock::new(&scope.sub("blocks").sub(index), width, 2 * width, 1.0 / count as f64);
         Ok(Some(Self {
-            blocks: (0..count).map(block).collect::<std::result::Result<_, _>>()?,
+            blocks: (0..count).map(block).collect::<Result<_>>()?,
             norm: LayerNorm::new(&scope.sub("norm"), width, 1e-6)?,
             context: Linear::new(&scope.sub("context"), width, width, false)?,
             estimate: Linear::new(&scope.sub("estimate"), width, config.latent_dim, true)?,
@@ -39,12 +39,12 @@ impl Reader {
         for block in &self.blocks {
             x = block.forward(&x)?;
         }
-        Ok(self.norm.forward(&x)?)
+        self.norm.forward(&x)
     }
 
     /// What is added to the residual stream, `[batch, frames, width]`.
     pub(super) fn context(&self, read: &Tensor) -> Result<Tensor> {
-        Ok(self.context.forward(read)?)
+        self.context.forward(read)
     }
 
     /// Normalised latents `[batch, latent_dim, frames]`, as far as they follow from the conditions.
