@@ -1,6 +1,7 @@
 //! What the examples share: arguments, errors on one line, threads, a progress bar, output folders.
 #![allow(dead_code, unused_macros, unused_imports)] // each example uses a part
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -209,6 +210,18 @@ pub fn set_threads(asked: Option<i32>, most: i32) {
 /// A count of at least 1.
 pub fn positive(count: i32) -> Outcome<i32> {
     if count >= 1 { Ok(count) } else { Err(format!("expected at least 1, got {count}").into()) }
+}
+
+/// The length of a clip in seconds: a shorter one has no plan to speak of, and no tempo that could be told.
+pub fn seconds(secs: f64) -> Outcome<f64> {
+    if (1.0..=600.0).contains(&secs) { Ok(secs) } else { Err(format!("expected 1..=600, got {secs}").into()) }
+}
+
+/// Takes the flag of a stage, such as `--codec DIR`; whether it is one.
+pub fn stage_dir(name: &str, args: &mut Parser, dirs: &mut BTreeMap<Stage, PathBuf>) -> Outcome<bool> {
+    let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name) else { return Ok(false) };
+    dirs.insert(stage, args.value()?.into());
+    Ok(true)
 }
 
 /// Makes the folder and proves, before minutes of work, that files can be written to it.

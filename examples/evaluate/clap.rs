@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use musicot::clap::train::family_words;
 use musicot::clap::{AudioTextEncoder, Clap};
 use musicot::core::train::Dataset;
 use musicot_eval::embeddings::{cosine_scores, mean_off_diagonal, ranks};
@@ -10,7 +9,7 @@ use ndarray::{Array2, Axis};
 
 use crate::Context;
 use crate::common::Outcome;
-use crate::corpus::{gathered, rows, samples, spread};
+use crate::corpus::{family_phrase, gathered, rows, samples, spread};
 use crate::figure::Figure;
 use crate::report::Measured;
 use crate::retrieval;
@@ -119,8 +118,6 @@ fn top1(
 
 /// The texts that the nearest of tells a clip's family, embedded `[families, dim]`.
 pub fn family_texts(clap: &dyn AudioTextEncoder, families: &[&str]) -> Outcome<Array2<f32>> {
-    let word =
-        |family: &str| family_words(family).first().map_or_else(|| family.to_owned(), ToString::to_string);
-    let texts: Vec<String> = families.iter().map(|family| format!("the sound of {}", word(family))).collect();
+    let texts: Vec<String> = families.iter().map(|family| family_phrase(family)).collect();
     rows(&clap.embed_text(&texts.iter().map(String::as_str).collect::<Vec<_>>())?)
 }

@@ -6,10 +6,12 @@ mod codec;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+#[path = "../common/corpus.rs"]
 mod corpus;
 mod figure;
 mod generation;
 mod lm;
+#[path = "../common/machine.rs"]
 mod machine;
 mod meanings;
 mod music;
@@ -22,6 +24,7 @@ mod report;
 mod retrieval;
 mod seams;
 mod solos;
+#[path = "../common/stages.rs"]
 mod stages;
 mod thoughts;
 mod tokens;

@@ -120,15 +120,10 @@ impl Options {
             "solos" => self.solos = common::positive(args.value()?.parse()?)? as usize,
             "judge-stems" => self.judge_stems = common::positive(args.value()?.parse()?)? as usize,
             "transcriber" => self.transcriber = Some(args.value()?.into()),
-            "secs" => self.secs = seconds(args.value()?.parse()?)?,
+            "secs" => self.secs = common::seconds(args.value()?.parse()?)?,
             "out" => self.out = args.value()?.into(),
             "threads" => self.threads = Some(common::positive(args.value()?.parse()?)?),
-            _ => {
-                let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name) else {
-                    return Ok(false);
-                };
-                self.stage_dirs.insert(stage, args.value()?.into());
-            }
+            _ => return common::stage_dir(name, args, &mut self.stage_dirs),
         }
         Ok(true)
     }
@@ -149,9 +144,4 @@ fn parts(names: &[String]) -> Outcome<Vec<Part>> {
         true => Err(format!("expected sections of {known}, got none").into()),
         false => names.iter().map(find).collect(),
     }
-}
-
-/// Shorter clips have no plan to speak of, and hardly an onset.
-fn seconds(secs: f64) -> Outcome<f64> {
-    if (1.0..=600.0).contains(&secs) { Ok(secs) } else { Err(format!("expected 1..=600, got {secs}").into()) }
 }

@@ -1,6 +1,5 @@
 //! Phrases that thoughts are asked about, and how their curves go with the levels of instruments.
 
-use musicot::clap::train::family_words;
 use musicot::clap::{AudioTextEncoder, Clap};
 use musicot_eval::calibration::{AnchorCurves, AnchorNull, CalibratedCurves};
 use musicot_eval::plan::PlanCurves;
@@ -8,7 +7,7 @@ use musicot_eval::statistics::{Interval, bootstrap};
 use ndarray::{Array2, Axis};
 
 use crate::common::Outcome;
-use crate::corpus::rows;
+use crate::corpus::{family_phrase, rows};
 use crate::rng;
 
 /// Resamples of the intervals of correlations.
@@ -24,10 +23,7 @@ pub struct Anchors {
 
 impl Anchors {
     pub fn of(clap: &Clap, families: Vec<String>, null: &Array2<f32>) -> Outcome<Self> {
-        let phrase = |family: &String| {
-            format!("the sound of {}", family_words(family).first().map_or(family.as_str(), |word| word))
-        };
-        let phrases: Vec<String> = families.iter().map(phrase).collect();
+        let phrases: Vec<String> = families.iter().map(|family| family_phrase(family)).collect();
         let words: Vec<&str> = phrases.iter().map(String::as_str).collect();
         let text = rows(&clap.embed_text(&words)?)?;
         let null = AnchorNull::fit(&words, text.view(), null.view())?;

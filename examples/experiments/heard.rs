@@ -13,7 +13,7 @@ use musicot_eval::timbre;
 use ndarray::{Array1, Array2, Axis};
 
 use crate::common::Outcome;
-use crate::corpus::{audio, rows};
+use crate::corpus::{audio, head, rows};
 
 /// Stretches of the self-similarity.
 const STRETCH_SECS: f64 = 1.0;
@@ -78,8 +78,5 @@ pub fn cut(audio: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
 
 /// The beginning of a piece of a dataset.
 pub fn beginning(dataset: &Dataset, record: &Record, rate_hz: u32, secs: f64) -> Outcome<AudioBuffer> {
-    let whole = audio(dataset, &record.audio, rate_hz)?;
-    let frames = whole.frames().min((secs * f64::from(rate_hz)).round() as usize);
-    let samples = whole.samples().iter().take(frames).copied().collect();
-    Ok(AudioBuffer::mono(samples, rate_hz)?)
+    head(&audio(dataset, &record.audio, rate_hz)?, secs)
 }

@@ -9,14 +9,13 @@ mod cell;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
-#[path = "../evaluate/corpus.rs"]
+#[path = "../common/corpus.rs"]
 #[allow(dead_code)] // the part of it that reads pieces is used here
 mod corpus;
 mod heard;
 mod inputs;
 mod listening;
-#[path = "../evaluate/machine.rs"]
-#[allow(dead_code)] // the command line is another program's
+#[path = "../common/machine.rs"]
 mod machine;
 mod measures;
 mod options;
@@ -29,7 +28,7 @@ mod robustness;
 mod rvq;
 mod sampling;
 mod space;
-#[path = "../evaluate/stages.rs"]
+#[path = "../common/stages.rs"]
 #[allow(dead_code)] // the generator of one song at a time is not needed
 mod stages;
 mod studio;

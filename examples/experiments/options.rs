@@ -145,16 +145,11 @@ impl Options {
             "prompts" => self.prompts = Some(count(args)?),
             "seeds" => self.seeds = Some(count(args)?),
             "steps" => self.steps = Some(count(args)?),
-            "secs" => self.secs = Some(seconds(args.value()?.parse()?)?),
+            "secs" => self.secs = Some(common::seconds(args.value()?.parse()?)?),
             "quick" => self.quick = true,
             "out" => self.out = args.value()?.into(),
             "threads" => self.threads = Some(common::positive(args.value()?.parse()?)?),
-            _ => {
-                let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name) else {
-                    return Ok(false);
-                };
-                self.stage_dirs.insert(stage, args.value()?.into());
-            }
+            _ => return common::stage_dir(name, args, &mut self.stage_dirs),
         }
         Ok(true)
     }
@@ -197,9 +192,4 @@ fn is_bundle(name: &str) -> Outcome<bool> {
         "paper" => Ok(false),
         other => Err(format!("expected paper or bundle, got `{other}`").into()),
     }
-}
-
-/// The tempo of shorter clips cannot be told, and longer ones are beyond what the models are asked here.
-fn seconds(secs: f64) -> Outcome<f64> {
-    if (1.0..=600.0).contains(&secs) { Ok(secs) } else { Err(format!("expected 1..=600, got {secs}").into()) }
 }

@@ -118,7 +118,7 @@ impl<'a> Report<'a> {
             "machine": machine::describe(),
             "threads": tch::get_num_threads(),
             "secs": self.started.elapsed().as_secs_f64(),
-            "command": command(),
+            "command": machine::command_line("experiments"),
             "stages": self.context.stages.directories(),
             "sha256": self.context.stages.hashes()?,
             "blocks": self.blocks.iter().map(block).collect::<Vec<_>>(),
@@ -134,7 +134,7 @@ impl<'a> Report<'a> {
             tch::get_num_threads(),
             self.started.elapsed().as_secs_f64(),
             env!("CARGO_PKG_VERSION"),
-            command()
+            machine::command_line("experiments")
         );
         for block in &self.blocks {
             text.push_str(&match block {
@@ -156,9 +156,4 @@ fn table(headings: &[String], rows: &[Vec<Cell>]) -> Outcome<Table> {
         table.row(row.iter().map(Cell::to_string))?;
     }
     Ok(table)
-}
-
-/// The command line as it was typed after the program's name.
-fn command() -> String {
-    std::iter::once("experiments".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }

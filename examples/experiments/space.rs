@@ -4,11 +4,11 @@ use musicot::codec::AudioCodec;
 use musicot::core::train::Record;
 use musicot_eval::frechet::Gaussian;
 use musicot_eval::statistics::{Interval, bootstrap};
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
 use crate::asks::Ask;
 use crate::common::{Outcome, note, recordings};
-use crate::corpus::spread;
+use crate::corpus::{gathered, spread};
 use crate::heard::{Heard, beginning};
 use crate::studio::Studio;
 use crate::{Context, rng};
@@ -40,8 +40,8 @@ impl Space {
 pub struct Reference {
     clap: Gaussian,
     timbre: Gaussian,
-    mean: Vec<f32>,
-    deviation: Vec<f32>,
+    mean: Array1<f32>,
+    deviation: Array1<f32>,
     pub clips: usize,
 }
 
@@ -67,10 +67,9 @@ impl Reference {
         let timbre = timbre_rows(heard)?;
         let mean = timbre.mean_axis(Axis(0)).ok_or("silence has no timbre")?;
         let deviation = timbre.std_axis(Axis(0), 0.0).mapv(|deviation| deviation.max(1e-6));
-        let (mean, deviation) = (mean.to_vec(), deviation.to_vec());
         Ok(Self {
-            clap: Gaussian::fit(clap_rows(heard)?.view())?,
-            timbre: Gaussian::fit(scaled(timbre, &mean, &deviation).view())?,
+            clap: Gaussian::fit(clap_rows(heard).view())?,
+            timbre: Gaussian::fit(((timbre - &mean) / &deviation).view())?,
             mean,
             deviation,
             clips: heard.len(),
@@ -79,9 +78,9 @@ impl Reference {
 
     pub fn distance(&self, space: Space, heard: &[&Heard]) -> Outcome<f64> {
         Ok(match space {
-            Space::Clap => Gaussian::fit(clap_rows(heard)?.view())?.squared_distance(&self.clap)?,
+            Space::Clap => Gaussian::fit(clap_rows(heard).view())?.squared_distance(&self.clap)?,
             Space::Timbre => {
-                let rows = scaled(timbre_rows(heard)?, &self.mean, &self.deviation);
+                let rows = (timbre_rows(heard)? - &self.mean) / &self.deviation;
                 Gaussian::fit(rows.view())?.squared_distance(&self.timbre)?
             }
         })
@@ -105,22 +104,12 @@ impl Reference {
     }
 }
 
-fn clap_rows(heard: &[&Heard]) -> Outcome<Array2<f32>> {
-    let views: Vec<_> = heard.iter().map(|clip| clip.windows.view()).collect();
-    Ok(ndarray::concatenate(Axis(0), &views)?)
+fn clap_rows(heard: &[&Heard]) -> Array2<f32> {
+    gathered(heard.iter().map(|clip| &clip.windows))
 }
 
 fn timbre_rows(heard: &[&Heard]) -> Outcome<Array2<f32>> {
     let rows: Vec<&Vec<f32>> = heard.iter().flat_map(|clip| &clip.timbre).collect();
     let width = rows.first().map_or(0, |row| row.len());
     Ok(Array2::from_shape_vec((rows.len(), width), rows.into_iter().flatten().copied().collect())?)
-}
-
-fn scaled(mut rows: Array2<f32>, mean: &[f32], deviation: &[f32]) -> Array2<f32> {
-    for mut row in rows.rows_mut() {
-        for ((value, mean), deviation) in row.iter_mut().zip(mean).zip(deviation) {
-            *value = (*value - mean) / deviation;
-        }
-    }
-    rows
 }

@@ -7,13 +7,13 @@ use musicot::core::tch::Tensor;
 use musicot::core::train::Record;
 use musicot_eval::embeddings::clap_score;
 use musicot_eval::frechet::Gaussian;
-use musicot_eval::timbre::{FEATURES, features};
+use musicot_eval::timbre::FEATURES;
 use ndarray::{Array1, Array2, Axis};
 
 use crate::Context;
 use crate::common::{Outcome, note};
 use crate::compare::{Heard, Likeness};
-use crate::corpus::{audio, cut, gathered, head, rows, spread};
+use crate::corpus::{self, audio, cut, gathered, head, rows, spread};
 use crate::music::{Music, key, tempo};
 
 /// Pieces of the reference of the Frechet distances for each piece that is measured.
@@ -121,11 +121,7 @@ impl<'a> Judge<'a> {
 fn timbre(clip: &AudioBuffer) -> Outcome<Array2<f32>> {
     let mut values = Vec::new();
     for part in cut(clip, TIMBRE_SECS)? {
-        match features(&part) {
-            Ok(row) => values.extend(row),
-            Err(musicot_eval::Error::Silent { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        values.extend(corpus::timbre(&part)?.into_iter().flatten());
     }
     Ok(Array2::from_shape_vec((values.len() / FEATURES, FEATURES), values)?)
 }

@@ -4,13 +4,12 @@ use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::AudioBuffer;
 use musicot::core::train::Dataset;
 use musicot_eval::probe::Classifier;
-use musicot_eval::timbre::features;
 use ndarray::Array2;
 
 use crate::Context;
 use crate::codec::round_trip;
 use crate::common::{Outcome, note};
-use crate::corpus::{spread, stacked};
+use crate::corpus::{spread, stacked, timbre};
 use crate::solos::{Cut, Solo, each};
 
 /// Stems of each family that the judges are tried on.
@@ -30,8 +29,8 @@ impl Probe {
         let cut = cut(codec, secs, context.options.judge_stems);
         each(&train, &spread(train.records(), None), &cut, |solo| {
             for clip in [round_trip(codec, &solo.audio)?, solo.audio] {
-                if let Some(row) = row(&clip)? {
-                    rows.push(row);
+                if let Some(row) = timbre(&clip)? {
+                    rows.push(row.into());
                     labels.push(solo.family.clone());
                 }
             }
@@ -48,8 +47,8 @@ impl Probe {
 
     /// The most likely family of a clip; none of silence.
     pub fn family(&self, clip: &AudioBuffer) -> Outcome<Option<String>> {
-        let Some(row) = row(clip)? else { return Ok(None) };
-        let row: Array2<f32> = stacked(&[row])?;
+        let Some(row) = timbre(clip)? else { return Ok(None) };
+        let row: Array2<f32> = stacked(&[row.into()])?;
         Ok(self.0.predict(row.view())?.first().map(ToString::to_string))
     }
 }
@@ -68,13 +67,4 @@ fn cut(codec: &SpectralCodec, secs: f64, per_family: usize) -> Cut {
     let rate_hz = codec.sample_rate_hz();
     let window = (secs * f64::from(rate_hz)).round() as usize;
     Cut { rate_hz, window, per_family: Some(per_family) }
-}
-
-/// Features of a clip; none of silence.
-fn row(clip: &AudioBuffer) -> Outcome<Option<ndarray::Array1<f32>>> {
-    match features(clip) {
-        Ok(values) => Ok(Some(values.into())),
-        Err(musicot_eval::Error::Silent { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -5,7 +5,7 @@ use musicot_core::dsp::{Padding, Stft};
 use musicot_core::tch::{Device, Kind, Tensor};
 
 use super::SpectralCodecConfig;
-use super::latents::shares;
+use super::latents::{bins, power, shares};
 use super::magnitudes::normalise;
 
 /// Samples of the short window: attacks are told apart to half of it.
@@ -30,21 +30,18 @@ impl Attacks {
             return Ok(None);
         }
         let bin_hz = f64::from(config.sample_rate_hz) / WINDOW as f64;
-        let bins: Vec<(f64, f64)> =
-            (0..=WINDOW / 2).map(|bin| (bin as f64 * bin_hz, (bin + 1) as f64 * bin_hz)).collect();
         Ok(Some(Self {
             stft: Stft::new(WINDOW, config.spectral_hop, Padding::Same, device)?,
             floor: config.floor,
             frames: config.frames_per_latent,
-            means: shares(&bands(config), &bins)?.f_to_device(device)?,
+            means: shares(&bands(config), &bins(WINDOW, bin_hz))?.f_to_device(device)?,
         }))
     }
 
     /// Samples `[batch, samples]`, whole latents of them, to `[batch, bands * frames per latent, latents]`: how far each spectral frame's
     /// level is from the latent frame's mean, frame by frame and within it band by band.
     pub fn analyse(&self, samples: &Tensor) -> Result<Tensor> {
-        let full_scale = self.stft.n_fft() as f64 / 4.0;
-        let power = self.stft.forward(samples)?.f_abs()?.f_div_scalar(full_scale)?.f_square()?;
+        let power = power(&self.stft, samples)?;
         let levels = normalise(&self.means.f_matmul(&power)?.f_sqrt()?, self.floor)?;
         let (batch, bands, count) = levels.size3()?;
         let within = levels.f_reshape([batch, bands, count / self.frames, self.frames])?;

@@ -29,25 +29,20 @@ impl Levels {
         let mut edges_hz: Vec<f64> = edges(config)?.into_iter().map(|edge| edge as f64 * bin_hz).collect();
         edges_hz.push(f64::from(config.sample_rate_hz) / 2.0);
         let latent_bands: Vec<(f64, f64)> = edges_hz.windows(2).map(|pair| (pair[0], pair[1])).collect();
-        let bins: Vec<(f64, f64)> = (0..=config.latent_n_fft / 2)
-            .map(|bin| (bin as f64 * bin_hz, (bin + 1) as f64 * bin_hz))
-            .collect();
         let bands: Vec<(f64, f64)> =
             (0..config.bands()).map(|band| (config.edge_hz(band), config.edge_hz(band + 1))).collect();
         Ok(Self {
             stft,
             count: config.levels(),
             floor: config.floor,
-            means: shares(&latent_bands, &bins)?.f_to_device(device)?,
+            means: shares(&latent_bands, &bins(config.latent_n_fft, bin_hz))?.f_to_device(device)?,
             overlaps: shares(&bands, &latent_bands)?.f_to_device(device)?,
         })
     }
 
     /// Samples `[batch, samples]`, whole latents of them, to levels `[batch, levels, latents]`.
     pub fn analyse(&self, samples: &Tensor) -> Result<Tensor> {
-        // A full-scale sine has this magnitude under a Hann window.
-        let full_scale = self.stft.n_fft() as f64 / 4.0;
-        let power = self.stft.forward(samples)?.f_abs()?.f_div_scalar(full_scale)?.f_square()?;
+        let power = power(&self.stft, samples)?;
         let (batch, bins, frames) = power.size3()?;
         let power = power.f_reshape([batch, bins, frames / FRAMES, FRAMES])?;
         let power = power.f_mean_dim([-1].as_slice(), false, Kind::Float)?;
@@ -58,6 +53,18 @@ impl Levels {
     pub fn spread(&self, latents: &Tensor) -> Result<Tensor> {
         Ok(self.overlaps.f_matmul(&latents.f_narrow(1, 0, self.count)?)?)
     }
+}
+
+/// Power of samples `[batch, samples]` in each bin and frame `[batch, bins, frames]`; 1 is a full-scale sine's.
+pub(super) fn power(stft: &Stft, samples: &Tensor) -> Result<Tensor> {
+    // A full-scale sine has this magnitude under a Hann window.
+    let full_scale = stft.n_fft() as f64 / 4.0;
+    Ok(stft.forward(samples)?.f_abs()?.f_div_scalar(full_scale)?.f_square()?)
+}
+
+/// The intervals of a transform's bins, in hertz.
+pub(super) fn bins(n_fft: i64, bin_hz: f64) -> Vec<(f64, f64)> {
+    (0..=n_fft / 2).map(|bin| (bin as f64 * bin_hz, (bin + 1) as f64 * bin_hz)).collect()
 }
 
 /// How much of each interval of `of` (in hertz) lies in each of `into`, as shares of the sum per row `[into, of]`.

@@ -14,9 +14,9 @@ pub fn describe() -> String {
 }
 
 /// The arguments, under the example's name.
-pub fn command_line() -> String {
+pub fn command_line(example: &str) -> String {
     let words = std::env::args().skip(1);
-    std::iter::once("evaluate".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    std::iter::once(example.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Today, as `2026-01-31`.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use musicot::Generator;
 use musicot::clap::AudioTextEncoder;
+use musicot::clap::train::family_words;
 use musicot::codec::{SemanticTokenizer, read_audio, resample};
 use musicot::core::tch::{Device, Kind, Tensor};
 use musicot::core::train::{Dataset, Record};
@@ -48,6 +49,20 @@ pub fn cut(piece: &AudioBuffer, secs: f64) -> Outcome<Vec<AudioBuffer>> {
 pub fn caption(record: &Record) -> Outcome<&str> {
     let first = record.captions.first().ok_or_else(|| format!("piece `{}` has no caption", record.id))?;
     Ok(first)
+}
+
+/// What a sound is compared with to tell whether it is of a family of instruments.
+pub fn family_phrase(family: &str) -> String {
+    format!("the sound of {}", family_words(family).first().map_or(family, |word| word))
+}
+
+/// Features of timbre of a clip; none of silence.
+pub fn timbre(clip: &AudioBuffer) -> Outcome<Option<Vec<f32>>> {
+    match musicot_eval::timbre::features(clip) {
+        Ok(values) => Ok(Some(values)),
+        Err(musicot_eval::Error::Silent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Mono samples `[1, samples]`.
