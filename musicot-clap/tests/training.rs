@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use musicot_clap::train::{Augmentation, ClapTrainConfig, TextInit, train};
+use musicot_clap::train::{Augmentation, ClapTrainConfig, TextInit, meaning_loss, train};
 use musicot_clap::{AudioTextEncoder, Clap, ClapConfig, similarity};
 use musicot_core::tch::{Device, Kind, Tensor, set_num_threads};
 use musicot_core::train::{Observer, Silent, StepReport, TrainConfig};
@@ -199,6 +199,37 @@ fn text_tower_trains_when_it_is_not_frozen_and_starts_from_nothing() {
 }
 
 #[test]
+fn the_text_side_of_a_trained_model_learns_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.train.steps = 2;
+    run(&config, &folder.path().join("first"), &mut Silent).unwrap();
+    let first = folder.path().join("first/model");
+    (config.start_from, config.freeze_audio, config.meaning_weight) = (Some(first.clone()), true, 30.0);
+    config.train.steps = 40;
+    config.text_init.as_mut().unwrap().vocab_size = 0;
+    let dir = folder.path().join("second");
+    run(&config, &dir, &mut Silent).unwrap();
+    let (first, second) =
+        (Clap::load(first, Device::Cpu).unwrap(), Clap::load(dir.join("model"), Device::Cpu).unwrap());
+    let sound = Tensor::from_slice(&part("flute", 999)[..WINDOW]).unsqueeze(0);
+    assert_eq!(first.embed_audio(&sound).unwrap(), second.embed_audio(&sound).unwrap());
+    assert!(second.tokenizer().vocab_size() > first.tokenizer().vocab_size());
+    // Texts are as far apart as the text tower has them, more so than they were.
+    let texts = ["calm music", "slow drums", "solo piano", "a loud bass plays"];
+    let distortion = |clap: &Clap| {
+        let pooled = clap.pooled_text(&texts).unwrap();
+        meaning_loss(&clap.embed_text(&texts).unwrap(), &pooled).unwrap().double_value(&[])
+    };
+    let (before, after) = (distortion(&first), distortion(&second));
+    assert!(after < 0.7 * before, "{before} -> {after}");
+
+    config.model.projection_dim = 8;
+    let error = run(&config, &folder.path().join("other"), &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("start_from"), "{error}");
+}
+
+#[test]
 fn the_cache_follows_the_corpus() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
@@ -234,6 +265,9 @@ fn bad_corpora_and_settings_are_typed_errors() {
     assert!(fails(&|c| c.batch = 1).contains("batch"));
     assert!(fails(&|c| c.solo_share = 2.0).contains("solo_share"));
     assert!(fails(&|c| c.augmentation.gain_db = f64::NAN).contains("gain_db"));
+    assert!(fails(&|c| c.meaning_weight = f64::NAN).contains("meaning_weight"));
+    assert!(fails(&|c| (c.meaning_weight, c.freeze_text) = (1.0, false)).contains("meaning_weight"));
+    assert!(fails(&|c| c.freeze_audio = true).contains("freeze_audio"));
     std::fs::remove_dir_all(folder.path().join("bad")).ok();
     assert!(fails(&|c| c.train_manifest = "nothing.jsonl".into()).contains("nothing.jsonl"));
     std::fs::remove_dir_all(folder.path().join("bad")).ok();

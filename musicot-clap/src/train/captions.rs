@@ -29,6 +29,9 @@ const TOGETHER: &[&str] = &[
 /// A caption of a single part that training never uses, for validation.
 pub(super) const HELD_OUT: &str = "the sound of {}";
 
+/// Most words of a span of a caption.
+const SPAN_WORDS: usize = 4;
+
 /// Composed captions per window of several parts.
 const VARIANTS: u64 = 3;
 
@@ -75,6 +78,19 @@ pub(super) fn together(families: &[&str], rng: CounterRng) -> Vec<String> {
     (0..VARIANTS).map(one).collect()
 }
 
+/// `count` drawn runs of one to [`SPAN_WORDS`] words of the texts.
+pub(super) fn spans(texts: &[String], count: usize, rng: CounterRng) -> Vec<String> {
+    let one = |index: u64| {
+        let mut draws = rng.at(index);
+        let words: Vec<&str> = texts[draws.below(texts.len())].split_whitespace().collect();
+        let length = 1 + draws.below(SPAN_WORDS.min(words.len().max(1)));
+        let start = draws.below(words.len().saturating_sub(length) + 1);
+        let span = words.iter().skip(start).take(length).copied().collect::<Vec<_>>().join(" ");
+        span.trim_matches(|letter: char| !letter.is_alphanumeric()).to_owned()
+    };
+    (0..count as u64).map(one).collect()
+}
+
 /// Puts a word into a template.
 pub(super) fn fill(template: &str, word: &str) -> String {
     template.replace("{}", word)
@@ -92,6 +108,17 @@ fn list(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_runs_of_words() {
+        let texts = ["a calm, slow piece!".to_owned(), String::new()];
+        let drawn = spans(&texts, 64, CounterRng::new(3));
+        assert_eq!(drawn, spans(&texts, 64, CounterRng::new(3)));
+        assert!(drawn.iter().all(|span| texts[0].contains(span.as_str())));
+        for span in ["calm", "calm, slow", "slow piece", ""] {
+            assert!(drawn.iter().any(|drawn| drawn == span), "{span}");
+        }
+    }
 
     #[test]
     fn composes() {

@@ -24,8 +24,16 @@ pub struct ClapTrainConfig {
     pub cache: Option<PathBuf>,
     /// A published encoder the text tower starts from; random weights and a spelling tokenizer without it.
     pub text_init: Option<TextInit>,
+    /// Folder of a trained model of the same sizes that this run goes on from; its text tower gives way to that of `text_init`, where there is one.
+    pub start_from: Option<PathBuf>,
     /// Whether the text tower stays as it starts (its projection is trained always).
     pub freeze_text: bool,
+    /// Whether the audio tower and its projection stay as they start. Every window is then embedded once, without augmentation, and
+    /// thousands of steps of the text's side cost minutes.
+    pub freeze_audio: bool,
+    /// Weight of [`super::meaning_loss`] on short spans of captions, for a frozen text tower: what it knows of words of which the audio says
+    /// little, such as moods, is kept.
+    pub meaning_weight: f64,
     /// Pairs in a micro-batch.
     pub batch: usize,
     /// Share of single parts among them.
@@ -82,7 +90,10 @@ impl Default for ClapTrainConfig {
             heldout_manifest: None,
             cache: None,
             text_init: None,
+            start_from: None,
             freeze_text: true,
+            freeze_audio: false,
+            meaning_weight: 0.0,
             batch: 48,
             solo_share: 0.5,
             silence_db: -8.0,
@@ -144,6 +155,19 @@ impl ClapTrainConfig {
             if !value.is_finite() {
                 return Err(Error::config(field, format!("expected a number, got {value}")));
             }
+        }
+        if !(0.0..=1e6).contains(&self.meaning_weight) {
+            let reason = format!("expected 0..=1e6, got {}", self.meaning_weight);
+            return Err(Error::config("meaning_weight", reason));
+        }
+        if self.meaning_weight > 0.0 && !self.freeze_text {
+            return Err(Error::config(
+                "meaning_weight",
+                "needs `freeze_text`: it keeps what the tower knows",
+            ));
+        }
+        if self.freeze_audio && self.start_from.is_none() {
+            return Err(Error::config("freeze_audio", "needs `start_from`: random towers teach nothing"));
         }
         if self.validation_clips < 2 {
             return Err(Error::config(

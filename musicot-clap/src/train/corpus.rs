@@ -114,6 +114,12 @@ impl Corpus {
         })
     }
 
+    /// All windows.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let solos = self.families.iter().flat_map(|family| family.clips.iter().map(|clip| &clip.source));
+        self.mixes.iter().map(|clip| &clip.source).chain(solos)
+    }
+
     /// The pairs of a micro-batch: single parts, each family in turn, and windows of recordings.
     pub(super) fn draw(&self, at: &Position, batch: usize, solo_share: f64) -> Vec<Pair<'_>> {
         let wanted = (batch as f64 * solo_share).round() as usize;

@@ -1,7 +1,9 @@
-//! The symmetric contrastive loss.
+//! The symmetric contrastive loss, and the loss that keeps what a text tower knows.
 
 use musicot_core::tch::{Kind, Tensor};
 use musicot_core::{Error, Result, shape};
+
+use crate::similarity::unit;
 
 /// Mean cross-entropy of finding each item's own partner by cosine, from audio to text and from text to audio (Radford et al., 2021).
 ///
@@ -47,13 +49,41 @@ pub fn contrastive_loss(
     Ok(there.f_add(&back)?.f_div_scalar(2.0)?)
 }
 
+/// Mean square of the differences between the cosines of `text [batch, dim]` and those of `pooled [batch, hidden]`, each centred within the
+/// batch: relational knowledge distillation (Park et al., 2019), from the text tower to the joint space.
+///
+/// # Errors
+/// [`Error::Shape`] or [`Error::Input`] for shapes that do not fit.
+///
+/// ```
+/// use musicot_clap::train::meaning_loss;
+/// use musicot_core::tch::{Device, Kind, Tensor};
+/// let pooled = Tensor::eye(3, (Kind::Float, Device::Cpu));
+/// assert!(meaning_loss(&(&pooled * 2.0), &pooled)?.double_value(&[]) < 1e-12);
+/// # Ok::<(), musicot_clap::Error>(())
+/// ```
+pub fn meaning_loss(text: &Tensor, pooled: &Tensor) -> Result<Tensor> {
+    shape::expect("text embeddings", text, &[shape::ANY, shape::ANY])?;
+    shape::expect("pooled texts", pooled, &[text.size()[0], shape::ANY])?;
+    if text.size()[0] == 0 {
+        return Err(Error::input("batch", "expected at least one text, got none"));
+    }
+    let difference = centred_cosines(text)?.f_sub(&centred_cosines(pooled)?)?;
+    Ok(difference.f_square()?.f_mean(None)?)
+}
+
+/// Cosines `[batch, batch]` between rows less their mean.
+fn centred_cosines(rows: &Tensor) -> Result<Tensor> {
+    let rows = unit(&rows.f_sub(&rows.f_mean_dim([0].as_slice(), true, None)?)?)?;
+    Ok(rows.f_matmul(&rows.f_transpose(0, 1)?)?)
+}
+
 #[cfg(test)]
 mod tests {
     use musicot_core::CounterRng;
     use musicot_core::tch::Device;
 
     use super::*;
-    use crate::similarity::unit;
 
     fn random(position: u64) -> Tensor {
         unit(&CounterRng::new(2).normal(position, &[4, 6], Device::Cpu).unwrap()).unwrap()
@@ -93,5 +123,17 @@ mod tests {
         let (a, scale) = (random(0), Tensor::from(4_f32));
         let none = Tensor::zeros([3, 3], (Kind::Bool, Device::Cpu));
         assert!(contrastive_loss(&a, &a, (&scale, &scale), &none).is_err());
+        assert!(meaning_loss(&a, &a.narrow(0, 0, 3)).is_err());
+        assert!(meaning_loss(&a.narrow(0, 0, 0), &a.narrow(0, 0, 0)).is_err());
+    }
+
+    #[test]
+    fn meaning_is_kept_up_to_turns_scales_and_shifts() {
+        let pooled = random(0);
+        let turned = pooled.flip([1]) * 3.0 + 1.0;
+        assert!(meaning_loss(&turned, &pooled).unwrap().double_value(&[]) < 1e-10);
+        // Another geometry: rows 0 and 1 become one.
+        let merged = pooled.index_select(0, &Tensor::from_slice(&[0_i64, 0, 2, 3]));
+        assert!(meaning_loss(&merged, &pooled).unwrap().double_value(&[]) > 1e-2);
     }
 }

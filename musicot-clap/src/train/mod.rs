@@ -9,6 +9,7 @@ mod augment;
 mod captions;
 mod config;
 mod corpus;
+mod frozen;
 mod loss;
 mod mel_cache;
 mod prune;
@@ -25,7 +26,7 @@ use musicot_core::{AudioBuffer, Result};
 
 pub use captions::family_words;
 pub use config::{Augmentation, ClapTrainConfig, TextInit};
-pub use loss::contrastive_loss;
+pub use loss::{contrastive_loss, meaning_loss};
 pub use prune::{Pruned, prune_vocabulary};
 
 use corpus::Corpus;

@@ -16,9 +16,12 @@ pub struct Pruned {
     pub kept: Vec<i64>,
 }
 
-/// Prunes the vocabulary of a WordPiece `tokenizer.json` to about `size` pieces: special tokens, single characters, the pieces that `texts` use, and
-/// then pieces in the order of the file, which is by frequency in the published ones. Where the first three need more than `size`, all of
-/// them are kept; `size` 0 keeps everything.
+/// Prunes the vocabulary of a WordPiece `tokenizer.json` to about `size` pieces: special tokens, single ASCII characters, the pieces that `texts`
+/// use, and then ASCII pieces in the order of the file, which is by frequency in the published ones. Where the first three need more than
+/// `size`, all of them are kept; `size` 0 keeps everything.
+///
+/// Any English word can still be spelt. Of other alphabets only what `texts` use is kept: their characters alone, two thousand in BERT's
+/// file, would crowd out as many words.
 ///
 /// A text whose pieces are all kept is tokenised as before: the longest match first finds no longer piece than it did.
 ///
@@ -32,7 +35,7 @@ pub fn prune_vocabulary(tokenizer_json: &str, texts: &[&str], size: usize) -> Re
         return Ok(Pruned { json: tokenizer_json.to_owned(), kept: pieces.keys().copied().collect() });
     }
     let mut kept = special_ids(&file);
-    kept.extend(pieces.iter().filter(|(_, piece)| is_character(piece)).map(|(id, _)| *id));
+    kept.extend(pieces.iter().filter(|(_, piece)| is_ascii_character(piece)).map(|(id, _)| *id));
     let tokenizer = TextTokenizer::from_json(tokenizer_json.to_owned(), i64::from(u32::MAX), 0)?;
     for text in texts {
         kept.extend(tokenizer.encode_one(text)?.0);
@@ -41,7 +44,7 @@ pub fn prune_vocabulary(tokenizer_json: &str, texts: &[&str], size: usize) -> Re
         if kept.len() >= size {
             break;
         }
-        if !piece.starts_with("[unused") {
+        if piece.is_ascii() && !piece.starts_with("[unused") {
             kept.insert(*id);
         }
     }
@@ -69,9 +72,10 @@ fn special_ids(file: &Value) -> BTreeSet<i64> {
     added.iter().filter_map(|token| token["id"].as_i64()).collect()
 }
 
-fn is_character(piece: &str) -> bool {
-    let mut characters = piece.strip_prefix("##").filter(|rest| !rest.is_empty()).unwrap_or(piece).chars();
-    characters.next().is_some() && characters.next().is_none()
+/// Whether a piece is one ASCII character, at the start of a word or within it (`##a`).
+fn is_ascii_character(piece: &str) -> bool {
+    let character = piece.strip_prefix("##").filter(|rest| !rest.is_empty()).unwrap_or(piece);
+    character.len() == 1 && character.is_ascii()
 }
 
 fn rewrite(file: &mut Value, pieces: &BTreeMap<i64, String>, new_ids: &BTreeMap<i64, i64>) {
@@ -113,7 +117,7 @@ mod tests {
         let path = folder.path().join("t.json");
         TextTokenizer::characters(64).unwrap().save(&path).unwrap();
         let mut file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        for word in ["piano", "drum", "##s", "calm", "##ly", "violin", "[unused7]", "flute"] {
+        for word in ["д", "piano", "drum", "##s", "calm", "##ly", "violin", "[unused7]", "flute"] {
             let vocabulary = file["model"]["vocab"].as_object_mut().unwrap();
             let next = vocabulary.len();
             vocabulary.entry(word).or_insert(json!(next));
@@ -126,16 +130,18 @@ mod tests {
     fn keeps_what_it_must_and_then_the_frequent() {
         let (file, text) = tokenizer();
         let all = file["model"]["vocab"].as_object().unwrap().len();
-        let pruned = prune_vocabulary(&text, &["calmly violin"], all - 3).unwrap();
+        let pruned = prune_vocabulary(&text, &["calmly violin"], all - 4).unwrap();
         let new: Value = serde_json::from_str(&pruned.json).unwrap();
         let vocabulary = new["model"]["vocab"].as_object().unwrap();
-        assert_eq!(vocabulary.len(), all - 3);
-        assert_eq!(pruned.kept.len(), all - 3);
+        assert_eq!(vocabulary.len(), all - 4);
+        assert_eq!(pruned.kept.len(), all - 4);
         for word in ["piano", "calm", "##ly", "violin"] {
             assert!(vocabulary.contains_key(word), "{word}");
         }
-        // The least frequent go first, unused ones before all.
-        assert!(!vocabulary.contains_key("flute") && !vocabulary.contains_key("[unused7]"));
+        // The least frequent go first, before them unused ones and other alphabets.
+        for word in ["flute", "[unused7]", "д"] {
+            assert!(!vocabulary.contains_key(word), "{word}");
+        }
         let old = TextTokenizer::from_json(text, 64, 0).unwrap();
         let small = TextTokenizer::from_json(pruned.json, 64, 0).unwrap();
         let (new_ids, _) = small.encode_one("calmly Violin, piano!").unwrap();

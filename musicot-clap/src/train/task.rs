@@ -1,18 +1,16 @@
 //! The loss of a micro-batch.
 
-use musicot_core::tch::{self, Kind, Tensor};
+use musicot_core::tch::{Kind, Tensor};
 use musicot_core::train::{Position, StepLoss, Task};
-use musicot_core::{Error, ParamStore, Result};
+use musicot_core::{CounterRng, ParamStore, Result};
 
 use super::augment;
 use super::config::ClapTrainConfig;
 use super::corpus::{Corpus, Pair};
-use super::loss::contrastive_loss;
+use super::frozen::{Heard, Spans, pool_all};
+use super::loss::{contrastive_loss, meaning_loss};
 use super::validation::Validation;
 use crate::model::Clap;
-
-/// Texts that go through the text tower at once.
-const TEXTS_AT_ONCE: usize = 64;
 
 /// Training of a [`Clap`] on a corpus.
 pub(super) struct ClapTask<'a> {
@@ -22,10 +20,14 @@ pub(super) struct ClapTask<'a> {
     config: &'a ClapTrainConfig,
     /// Outputs of the frozen text tower `[texts, hidden]`.
     pooled: Option<Tensor>,
+    /// Outputs of the frozen audio tower.
+    heard: Option<Heard>,
+    /// What the joint space shall keep as the text tower has it.
+    spans: Option<Spans>,
 }
 
 impl<'a> ClapTask<'a> {
-    /// With a frozen text tower, all captions go through it here.
+    /// With a frozen tower, all captions or windows go through it here.
     pub(super) fn new(
         model: Clap,
         corpus: Corpus,
@@ -33,7 +35,10 @@ impl<'a> ClapTask<'a> {
         config: &'a ClapTrainConfig,
     ) -> Result<Self> {
         let pooled = if config.freeze_text { Some(pool_all(&model, &corpus.texts)?) } else { None };
-        Ok(Self { model, corpus, validation, config, pooled })
+        let heard = if config.freeze_audio { Some(Heard::new(&model, &corpus)?) } else { None };
+        let rng = CounterRng::new(config.train.seed).stage("spans");
+        let spans = if config.meaning_weight > 0.0 { Some(Spans::new(&model, &corpus, rng)?) } else { None };
+        Ok(Self { model, corpus, validation, config, pooled, heard, spans })
     }
 
     pub(super) fn model(&self) -> &Clap {
@@ -54,6 +59,17 @@ impl<'a> ClapTask<'a> {
             }
         }
     }
+
+    /// Embeddings of the pairs' windows, changed at random unless the audio tower is frozen.
+    fn embedded(&self, pairs: &[Pair], at: &Position) -> Result<Tensor> {
+        if let Some(heard) = &self.heard {
+            return heard.of(pairs);
+        }
+        let features = &self.model.config().features;
+        let hop_secs = features.hop_samples as f64 / f64::from(features.sample_rate_hz);
+        let mel = augment::windows(&self.corpus, pairs, &self.config.augmentation, hop_secs, at.rng)?;
+        self.model.embed_mel(&mel.f_to_device(self.model.params().device())?)
+    }
 }
 
 impl Task for ClapTask<'_> {
@@ -62,17 +78,20 @@ impl Task for ClapTask<'_> {
     }
 
     fn loss(&mut self, at: &Position) -> Result<StepLoss> {
-        let device = self.model.params().device();
-        let features = &self.model.config().features;
-        let hop_secs = features.hop_samples as f64 / f64::from(features.sample_rate_hz);
         let pairs = self.corpus.draw(at, self.config.batch, self.config.solo_share);
-        let mel = augment::windows(&self.corpus, &pairs, &self.config.augmentation, hop_secs, at.rng)?;
-        let audio = self.model.embed_mel(&mel.f_to_device(device)?)?;
+        let audio = self.embedded(&pairs, at)?;
         let text = self.model.project_text(&self.pooled(&pairs)?)?;
         let (there, back) = self.model.logit_scales()?;
-        let loss =
-            contrastive_loss(&audio, &text, (&there, &back), &may_match(&pairs)?.f_to_device(device)?)?;
-        Ok(StepLoss { loss, metrics: vec![("scale", there.f_double_value(&[])?)] })
+        let may_match = may_match(&pairs)?.f_to_device(text.device())?;
+        let mut loss = contrastive_loss(&audio, &text, (&there, &back), &may_match)?;
+        let mut metrics = vec![("scale", there.f_double_value(&[])?)];
+        if let Some(spans) = &self.spans {
+            let pooled = spans.draw(at, self.config.batch)?;
+            let meaning = meaning_loss(&self.model.project_text(&pooled)?, &pooled)?;
+            metrics.push(("meaning", meaning.f_double_value(&[])?));
+            loss = loss.f_add(&meaning.f_mul_scalar(self.config.meaning_weight)?)?;
+        }
+        Ok(StepLoss { loss, metrics })
     }
 
     fn after_step(&mut self, _at: &Position) -> Result<()> {
@@ -93,25 +112,4 @@ fn may_match(pairs: &[Pair]) -> Result<Tensor> {
         pairs.iter().flat_map(|one| pairs.iter().map(|other| one.may_match(other))).collect();
     let size = pairs.len() as i64;
     Ok(Tensor::f_from_slice(&flat)?.f_reshape([size, size])?.f_to_kind(Kind::Bool)?)
-}
-
-/// Outputs `[texts, hidden]` of the text tower, without gradients.
-pub(super) fn pool_all(model: &Clap, texts: &[String]) -> Result<Tensor> {
-    if texts.is_empty() {
-        return Err(Error::input("captions", "expected at least one, got none"));
-    }
-    // Texts of like length together, so that little is padding.
-    let mut order: Vec<usize> = (0..texts.len()).collect();
-    order.sort_by_key(|index| texts[*index].len());
-    let parts: Vec<Tensor> = order
-        .chunks(TEXTS_AT_ONCE)
-        .map(|part| {
-            let part: Vec<&str> = part.iter().map(|index| texts[*index].as_str()).collect();
-            tch::no_grad(|| model.pooled_text(&part))
-        })
-        .collect::<Result<_>>()?;
-    let mut place = vec![0_i64; texts.len()];
-    order.iter().zip(0..).for_each(|(index, row)| place[*index] = row);
-    let rows = Tensor::f_from_slice(&place)?.f_to_device(model.params().device())?;
-    Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &rows)?)
 }

@@ -7,11 +7,9 @@ use musicot_core::tch::{Kind, Tensor};
 
 use super::captions::{HELD_OUT, family_words, fill};
 use super::corpus::{Corpus, Source, spread};
+use super::frozen::{embed_all, pool_all};
 use crate::model::Clap;
 use crate::similarity::score;
-
-/// Windows that go through the model at once.
-const CLIPS_AT_ONCE: usize = 16;
 
 /// Clips and texts of a validation.
 pub(super) struct Validation {
@@ -58,12 +56,12 @@ impl Validation {
         let mixes: Vec<&Source> = self.mixes.iter().map(|(source, _)| source).collect();
         let mut embedded = Vec::new();
         if !solos.is_empty() {
-            let audio = self.embed(model, &solos)?;
+            let audio = embed_all(model, &self.corpus, &solos)?;
             self.add_families(model, &audio, &mut figures)?;
             embedded.push(audio);
         }
         if !mixes.is_empty() {
-            let audio = self.embed(model, &mixes)?;
+            let audio = embed_all(model, &self.corpus, &mixes)?;
             self.add_recall(model, &audio, &mut figures)?;
             embedded.push(audio);
         }
@@ -93,7 +91,7 @@ impl Validation {
 
     fn add_recall(&self, model: &Clap, audio: &Tensor, figures: &mut Vec<(String, f64)>) -> Result<()> {
         let texts: Vec<String> = self.mixes.iter().map(|(_, text)| text.clone()).collect();
-        let text = model.project_text(&super::task::pool_all(model, &texts)?)?;
+        let text = model.project_text(&pool_all(model, &texts)?)?;
         let scores = score(audio, &text)?;
         // Captions that beat a recording's own.
         let own = scores.f_diagonal(0, 0, 1)?.f_unsqueeze(1)?;
@@ -104,18 +102,6 @@ impl Validation {
         }
         figures.push(("recall_pool".to_owned(), self.mixes.len() as f64));
         Ok(())
-    }
-
-    fn embed(&self, model: &Clap, sources: &[&Source]) -> Result<Tensor> {
-        let mut parts = Vec::new();
-        for group in sources.chunks(CLIPS_AT_ONCE) {
-            let crop = |source: &&Source| {
-                self.corpus.cache.crop(&source.name, source.start, self.corpus.window_frames)
-            };
-            let mel = Tensor::f_stack(&group.iter().map(crop).collect::<Result<Vec<_>>>()?, 0)?;
-            parts.push(model.embed_mel(&mel.f_to_device(model.params().device())?)?);
-        }
-        Ok(Tensor::f_cat(&parts, 0)?)
     }
 }
 
