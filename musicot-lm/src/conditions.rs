@@ -57,6 +57,8 @@ pub(crate) struct EncodedConditions {
     pub(crate) ids: Vec<i64>,
     /// How many of the ids, from the first, are tags.
     pub(crate) tags: usize,
+    /// The tempo, within the range of its tags.
+    pub(crate) tempo_bpm: Option<f64>,
 }
 
 /// Encodes conditions; absent ones take no place in the sequence (the CLAP positions excepted, which are always there).
@@ -89,7 +91,8 @@ pub(crate) fn encode(
         }
         report.cut_lyrics = cut;
     }
-    Ok((EncodedConditions { clap, ids, tags }, report))
+    let tempo_bpm = conditions.tags.tempo_bpm.map(|bpm| vocab.config().tags.tempo.within(bpm));
+    Ok((EncodedConditions { clap, ids, tags, tempo_bpm }, report))
 }
 
 fn clap_values(clap: &Array1<f32>, config: &MusicLmConfig) -> Result<Vec<f32>> {

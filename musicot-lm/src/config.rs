@@ -47,6 +47,9 @@ pub struct MusicLmConfig {
     pub clap_positions: i64,
     /// Whether tags are added to every audio position too, as thoughts are, and not only read at the start: a small model follows them better.
     pub tags_everywhere: bool,
+    /// Whether every audio position is told where in the beat and the bar it is, which follows from the tempo tag. For corpora whose pieces begin
+    /// on a beat and keep their tempo; a song without the tag goes without.
+    pub beat_clock: bool,
     /// Most sections given.
     pub max_sections: usize,
     /// Most lyric tokens given.
@@ -72,6 +75,7 @@ impl Default for MusicLmConfig {
             clap_dim: 128,
             clap_positions: 2,
             tags_everywhere: false,
+            beat_clock: false,
             max_sections: 12,
             max_lyric_tokens: 64,
             token_rate_hz: 25.0,

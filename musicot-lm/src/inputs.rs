@@ -5,6 +5,7 @@ use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{Init, Scope};
 
 use crate::causal::CausalLm;
+use crate::clock::{BeatClock, FEATURES};
 use crate::conditions::EncodedConditions;
 use crate::vocab::TokenId;
 use crate::{MusicLmConfig, Result};
@@ -19,9 +20,20 @@ pub(crate) struct Inputs {
     window: Linear,
     /// From the sum of the tags' embeddings to what is added to every audio position.
     tags: Option<Linear>,
+    /// From [`BeatClock::features`] to what is added to an audio position.
+    clock: Option<Linear>,
+    token_rate_hz: f64,
     positions: i64,
     dim: i64,
     device: Device,
+}
+
+/// A row of [`Inputs::clock`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClockRow {
+    pub(crate) tempo_bpm: Option<f64>,
+    pub(crate) column: usize,
+    pub(crate) token: usize,
 }
 
 /// On which side rows of different lengths are flush; the other one is filled.
@@ -35,11 +47,15 @@ impl Inputs {
     pub(crate) fn new(scope: &Scope, config: &MusicLmConfig, dim: i64) -> Result<Self> {
         let positions = config.clap_positions;
         let added = |name| Linear::with_init(&scope.sub(name), dim, dim, false, Init::Normal(0.02));
+        let clock =
+            |name| Linear::with_init(&scope.sub(name), FEATURES as i64, dim, false, Init::Normal(0.005));
         Ok(Self {
             clap: Linear::new(&scope.sub("clap_proj"), config.clap_dim, positions * dim, false)?,
             clap_null: scope.param("clap_null", &[positions, dim], Init::Normal(0.02))?,
             window: added("window_proj")?,
             tags: config.tags_everywhere.then(|| added("tags_proj")).transpose()?,
+            clock: config.beat_clock.then(|| clock("clock_proj")).transpose()?,
+            token_rate_hz: config.token_rate_hz,
             positions,
             dim,
             device: scope.device(),
@@ -124,5 +140,22 @@ impl Inputs {
         let embedded = lm.embed(&to_device(&ids)?)?;
         let none = Tensor::f_zeros([rows.len() as i64, self.dim], (embedded.kind(), self.device))?;
         Ok(Some(tags.forward(&none.f_index_add(0, &to_device(&owners)?, &embedded)?)?))
+    }
+
+    /// What the beat adds to positions, `[rows, columns, dim]`. Of each row: its tempo, the column that predicts the first of its audio tokens, and
+    /// which token of the piece that is. `None` where the model has no clock; columns before, and rows without a tempo, get nothing.
+    pub(crate) fn clock(&self, rows: &[ClockRow], columns: usize) -> Result<Option<Tensor>> {
+        let Some(projection) = &self.clock else { return Ok(None) };
+        let mut features = vec![0.0_f32; rows.len() * columns * FEATURES];
+        for (own, row) in features.chunks_exact_mut(columns * FEATURES).zip(rows) {
+            let Some(tempo) = row.tempo_bpm else { continue };
+            let clock = BeatClock::new(tempo, self.token_rate_hz);
+            for (n, place) in own.chunks_exact_mut(FEATURES).skip(row.column).enumerate() {
+                place.copy_from_slice(&clock.features(row.token.saturating_add(n)));
+            }
+        }
+        let shape = [rows.len() as i64, columns as i64, FEATURES as i64];
+        let features = Tensor::f_from_slice(&features)?.f_reshape(shape)?.f_to_device(self.device)?;
+        Ok(Some(projection.forward(&features.f_to_kind(projection.weight().kind())?)?))
     }
 }

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod causal;
+mod clock;
 mod conditions;
 mod config;
 mod error;

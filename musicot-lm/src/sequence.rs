@@ -7,7 +7,7 @@ use musicot_core::tch::{Kind, Reduction, Tensor};
 use musicot_core::tensor;
 
 use crate::conditions::EncodedConditions;
-use crate::inputs::Align;
+use crate::inputs::{Align, ClockRow};
 use crate::plan::Plan;
 use crate::vocab::{AudioToken, Emission, TokenId};
 use crate::{Conditions, Error, MusicLm, Result, ThoughtCode, mask};
@@ -21,6 +21,8 @@ pub struct Song {
     pub plan: Option<Plan>,
     /// Its tokens, at least one.
     pub audio: Vec<AudioToken>,
+    /// How many tokens of the piece come before them, of which the beat follows: 0 for a piece from its beginning.
+    pub start: usize,
     /// Whether it ends after them; otherwise they are a part of something longer.
     pub ends: bool,
 }
@@ -40,6 +42,7 @@ pub(crate) struct EncodedSong {
     pub(crate) conditions: EncodedConditions,
     pub(crate) plan: Option<Plan>,
     pub(crate) audio: Vec<i64>,
+    pub(crate) start: usize,
     pub(crate) ends: bool,
 }
 
@@ -108,7 +111,7 @@ impl MusicLm {
             Plan::new(plan.codes().clone(), self.vocab())?;
         }
         let conditions = self.encode(&song.conditions)?;
-        Ok(EncodedSong { conditions, plan: song.plan.clone(), audio, ends: song.ends })
+        Ok(EncodedSong { conditions, plan: song.plan.clone(), audio, start: song.start, ends: song.ends })
     }
 
     /// The losses of all positions of a batch of at least one song.
@@ -140,7 +143,8 @@ impl MusicLm {
         }
         let (embedded, _) = self.inputs.rows(self.lm.as_ref(), &rows, Align::Start)?;
         let layout = Layout { prefixes, columns: embedded.size()[1] as usize };
-        Ok((self.add_windows(songs, &embedded, &layout)?, layout))
+        let told = self.add_windows(songs, &embedded, &layout)?;
+        Ok((self.add_clock(songs, told, &layout)?, layout))
     }
 
     /// Tells each audio position the plan window of the token that it predicts, and the tags.
@@ -162,6 +166,20 @@ impl MusicLm {
             }
         }
         Ok(embedded.f_add(&self.select(&vectors, &index)?.f_view_as(embedded)?)?)
+    }
+
+    /// Tells each audio position the beat of the token that it predicts.
+    fn add_clock(&self, songs: &[EncodedSong], embedded: Tensor, layout: &Layout) -> Result<Tensor> {
+        let row = |(song, prefix): (&EncodedSong, &usize)| ClockRow {
+            tempo_bpm: song.conditions.tempo_bpm,
+            column: prefix - 1,
+            token: song.start,
+        };
+        let rows: Vec<ClockRow> = songs.iter().zip(&layout.prefixes).map(row).collect();
+        Ok(match self.inputs.clock(&rows, layout.columns)? {
+            Some(clock) => embedded.f_add(&clock)?,
+            None => embedded,
+        })
     }
 
     /// What is added to the audio positions of each window, `[rows, windows, dim]`: its thought, and the tags where the model is

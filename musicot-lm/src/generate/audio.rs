@@ -1,11 +1,11 @@
 //! The second phase: semantic audio tokens under a plan.
 
-use musicot_core::tch::{Tensor, no_grad_guard};
 use musicot_sampling::PhaseConfig;
 
 use super::rows::{Rows, RowsShape, for_all_rows, logits, with_null};
+use super::told::Told;
 use super::{Chooser, expect_songs, song_streams};
-use crate::conditions::{Conditions, EncodedConditions};
+use crate::conditions::Conditions;
 use crate::config::{NullBranch, PlanMode};
 use crate::plan::Plan;
 use crate::vocab::{AudioToken, Emission};
@@ -85,8 +85,7 @@ pub struct AudioTokens<'a> {
     rows: Rows<'a>,
     chooser: Chooser,
     length: AudioLength,
-    /// What each window adds, `[rows, dim]` per window; empty without a plan.
-    windows: Vec<Tensor>,
+    told: Told<'a>,
     /// Ids of the last step, to be read before the next.
     last: Option<Vec<i64>>,
     history: Vec<Vec<i64>>,
@@ -122,14 +121,14 @@ impl MusicLm {
             .map(|(row, conditions)| Ok((conditions, self.audio_start(plan_of(row))?)));
         let starts = starts.collect::<Result<Vec<_>>>()?;
         let rows = starts.iter().enumerate().map(|(row, (conditions, _))| (conditions, plan_of(row)));
-        let windows = self.window_vectors(&rows.collect::<Vec<_>>())?;
+        let mut told = Told::new(self, &rows.collect::<Vec<_>>())?;
         let shape = RowsShape { more_prefix: 0, window: self.config().attention_tokens() };
         Ok(AudioTokens {
             model: self,
-            rows: Rows::new(self, &starts, windows.first(), &shape)?,
+            rows: Rows::new(self, &starts, told.at(0)?.as_ref(), &shape)?,
             chooser,
             length: request.length,
-            windows,
+            told,
             last: None,
             history: vec![Vec::new(); request.songs.len()],
             ended: vec![false; request.songs.len()],
@@ -169,13 +168,6 @@ impl MusicLm {
         }
         Ok(plans)
     }
-
-    /// What each window adds to the audio positions in it, `[rows, dim]` per window.
-    fn window_vectors(&self, rows: &[(&EncodedConditions, Option<&Plan>)]) -> Result<Vec<Tensor>> {
-        let _no_grad = no_grad_guard();
-        let Some(all) = self.audio_vectors(rows)? else { return Ok(Vec::new()) };
-        (0..all.size()[1]).map(|window| Ok(all.f_select(1, window)?.f_contiguous()?)).collect()
-    }
 }
 
 impl AudioTokens<'_> {
@@ -204,9 +196,8 @@ impl AudioTokens<'_> {
         let hidden = match self.last.take() {
             None => self.rows.hidden()?,
             Some(ids) => {
-                let window = self.next / self.model.config().window_tokens();
-                let addition = self.windows.get(window).or(self.windows.last());
-                self.rows.roll(&ids, addition)?
+                let told = self.told.at(self.next)?;
+                self.rows.roll(&ids, told.as_ref())?
             }
         };
         let may_end = self.length.may_end(self.next);

@@ -10,6 +10,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod thoughts;
+mod told;
 
 use musicot_core::CounterRng;
 use musicot_core::tch::Tensor;

@@ -6,7 +6,9 @@ use musicot_sampling::{PhaseConfig, SamplingConfig};
 use proptest::prelude::*;
 
 use super::rows::{Rows, RowsShape, logits};
+use super::told::Told;
 use super::*;
+use crate::inputs::ClockRow;
 use crate::tests::{audio, clap, plan, tiny_config, tiny_model};
 use crate::{
     AudioToken, Conditions, Emission, FixedThoughts, MusicLm, MusicLmConfig, NullBranch, Plan, PlanMode,
@@ -58,21 +60,24 @@ fn tokens(model: &MusicLm, request: &AudioRequest, policy: &PhaseConfig) -> Vec<
     model.audio(request, policy).unwrap().finish().unwrap()
 }
 
-/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan, with tags told once and everywhere).
+/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan, with tags told once, and everywhere with the beat).
 #[test]
 fn cached_is_full() {
-    for (order, tags_everywhere) in
+    for (order, told) in
         [(ThoughtOrder::TimeMajor, false), (ThoughtOrder::LevelMajor, false), (ThoughtOrder::TimeMajor, true)]
     {
-        let config = MusicLmConfig { thought_order: order, tags_everywhere, ..tiny_config() };
+        let config =
+            MusicLmConfig { thought_order: order, tags_everywhere: told, beat_clock: told, ..tiny_config() };
         let model = tiny_model(config);
         let song = Song {
             conditions: conditions(1),
             plan: Some(plan(&model, 3, 1)),
             audio: audio(13, 1),
+            start: 0,
             ends: true,
         };
-        let other = Song { conditions: conditions(5), plan: None, audio: audio(16, 2), ends: false };
+        let other =
+            Song { conditions: conditions(5), plan: None, audio: audio(16, 2), start: 0, ends: false };
         // A second, longer song beside it, so that rows are padded.
         let score = model.score(&[song.clone(), other]).unwrap().remove(0);
         assert_eq!((score.thoughts.len(), score.audio.len()), (9, 14));
@@ -100,17 +105,17 @@ fn stepwise_thoughts(model: &MusicLm, song: &Song) -> Vec<f32> {
 fn stepwise_audio(model: &MusicLm, song: &Song) -> Vec<f32> {
     let plan = song.plan.as_ref();
     let start = [(model.encode(&song.conditions).unwrap(), model.audio_start(plan).unwrap())];
-    let windows = model.audio_vectors(&[(&start[0].0, plan)]).unwrap().unwrap();
-    let window = |index: usize| windows.select(1, (index as i64 / 4).min(windows.size()[1] - 1));
+    let mut told = Told::new(model, &[(&start[0].0, plan)]).unwrap();
+    let mut told = |index: usize| told.at(index).unwrap();
     let shape = RowsShape { more_prefix: 0, window: 6 };
-    let mut rows = Rows::new(model, &start, Some(&window(0)), &shape).unwrap();
+    let mut rows = Rows::new(model, &start, told(0).as_ref(), &shape).unwrap();
     let range = model.vocab().emits(Emission::Audio { may_end: true }).unwrap();
     let mut hidden = rows.hidden().unwrap();
     let mut found = Vec::new();
     for (index, token) in song.audio.iter().enumerate() {
         found.push(nll(&logits(model, &hidden, range.clone()).unwrap(), i64::from(token.0)));
         let id = model.vocab().audio(*token).unwrap().value();
-        hidden = rows.roll(&[id], Some(&window(index + 1))).unwrap();
+        hidden = rows.roll(&[id], told(index + 1).as_ref()).unwrap();
     }
     found.push(nll(&logits(model, &hidden, range).unwrap(), 13));
     found
@@ -132,7 +137,7 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 fn tags_everywhere_need_no_plan_and_are_nothing_without_tags() {
     let config = MusicLmConfig { tags_everywhere: true, plan: PlanMode::None, ..tiny_config() };
     let model = tiny_model(config);
-    let song = Song { conditions: conditions(1), plan: None, audio: audio(13, 1), ends: true };
+    let song = Song { conditions: conditions(1), plan: None, audio: audio(13, 1), start: 0, ends: true };
     let score = model.score(std::slice::from_ref(&song)).unwrap().remove(0);
     assert_close(&score.audio, &stepwise_audio(&model, &song), "audio");
     let vectors = |conditions: &Conditions| {
@@ -143,11 +148,46 @@ fn tags_everywhere_need_no_plan_and_are_nothing_without_tags() {
     assert_eq!(vectors(&Conditions::default()).abs().max().double_value(&[]), 0.0);
 }
 
+/// Beats are counted from the beginning of the piece, stretch after stretch, and only where a tempo is known.
+#[test]
+fn the_beat_follows_the_place_in_the_piece() {
+    let config = MusicLmConfig { beat_clock: true, plan: PlanMode::None, ..tiny_config() };
+    let model = tiny_model(config);
+    let with_tempo = |tempo_bpm: Option<f64>| {
+        model
+            .encode(&Conditions { tags: Tags { tempo_bpm, ..Default::default() }, ..Default::default() })
+            .unwrap()
+    };
+    let (fast, none) = (with_tempo(Some(150.0)), with_tempo(None));
+    let rows = [Some(150.0), None].map(|tempo_bpm| ClockRow { tempo_bpm, column: 0, token: 0 });
+    let whole = model.inputs.clock(&rows, 200).unwrap().unwrap();
+    assert_eq!(whole.select(0, 1).abs().max().double_value(&[]), 0.0);
+    let mut told = Told::new(&model, &[(&fast, None), (&none, None)]).unwrap();
+    for n in [0, 1, 63, 64, 199] {
+        assert!(told.at(n).unwrap().unwrap().allclose(&whole.select(1, n as i64), 1e-6, 1e-7, false), "{n}");
+    }
+    assert!(Told::new(&model, &[(&none, None)]).unwrap().at(3).unwrap().is_none());
+    // All phases return after 48 beats; at one token a second and 120 beats a minute that is after 24 tokens.
+    let mut song = Song { conditions: conditions(1), plan: None, audio: audio(13, 1), start: 0, ends: true };
+    song.conditions.tags.tempo_bpm = Some(120.0);
+    let mut score = |start| {
+        song.start = start;
+        model.score(std::slice::from_ref(&song)).unwrap().remove(0).audio
+    };
+    assert_close(&score(0), &score(24), "48 beats later");
+    assert_ne!(score(0), score(1));
+}
+
 #[test]
 fn the_plan_and_the_conditions_matter() {
     let model = tiny_model(tiny_config());
-    let song =
-        Song { conditions: conditions(1), plan: Some(plan(&model, 2, 1)), audio: audio(8, 1), ends: false };
+    let song = Song {
+        conditions: conditions(1),
+        plan: Some(plan(&model, 2, 1)),
+        audio: audio(8, 1),
+        start: 0,
+        ends: false,
+    };
     let score = |song: &Song| model.score(std::slice::from_ref(song)).unwrap().remove(0).audio;
     let other_plan = Song { plan: Some(plan(&model, 2, 2)), ..song.clone() };
     let other_clap = Song { conditions: Conditions { clap: Some(clap(9)), ..conditions(1) }, ..song.clone() };
@@ -284,7 +324,7 @@ fn bad_requests_are_errors() {
     assert!(audio(AudioLength::exact(12), Some(2)).is_some(), "a plan too short");
     assert!(audio(AudioLength::exact(0), Some(1)).is_some(), "nothing to write");
     assert!(audio(AudioLength::between(9, 8), Some(2)).is_some(), "ends before it may");
-    let mut scored = Song { conditions: conditions(1), plan: None, audio: vec![], ends: false };
+    let mut scored = Song { conditions: conditions(1), plan: None, audio: vec![], start: 0, ends: false };
     assert!(model.score(std::slice::from_ref(&scored)).is_err(), "no token");
     scored.audio = vec![AudioToken(13)];
     assert!(model.score(std::slice::from_ref(&scored)).is_err(), "a token out of range");
@@ -315,6 +355,7 @@ fn logits_agree_across_batches_to_rounding() {
         conditions: conditions(n),
         plan: Some(plan(&model, 3, n)),
         audio: audio(12, n),
+        start: 0,
         ends: false,
     };
     let together = model.score(&[song(1), song(2), song(5)]).unwrap();

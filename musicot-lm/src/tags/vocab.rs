@@ -44,6 +44,11 @@ impl TempoBuckets {
         (self.high_bpm.saturating_sub(self.low_bpm) / self.step_bpm.max(1)) as usize + 1
     }
 
+    /// The nearest tempo of the range.
+    pub(crate) fn within(self, bpm: f64) -> f64 {
+        bpm.max(f64::from(self.low_bpm)).min(f64::from(self.high_bpm))
+    }
+
     fn index(&self, bpm: f64) -> Result<usize> {
         if !(bpm.is_finite() && bpm > 0.0) {
             return Err(Error::input(

@@ -11,6 +11,7 @@ fn song(model: &MusicLm) -> Song {
         conditions: Conditions { clap: Some(clap(1)), ..Default::default() },
         plan: Some(plan(model, 2, 1)),
         audio: audio(8, 1),
+        start: 0,
         ends: true,
     }
 }

@@ -57,6 +57,7 @@ impl<'a> Crop<'a> {
             },
             plan,
             audio: self.piece.audio[self.tokens.clone()].to_vec(),
+            start: self.tokens.start,
             ends: self.tokens.end == self.piece.audio.len(),
         })
     }
