@@ -1,12 +1,12 @@
 //! Phases for magnitudes, block by block: propagation along spectral peaks, then rounds of fast Griffin-Lim in which what is already
-//! fixed stays fixed. The waveform is the overlap-add of the fixed frames, so that blocks join without a seam.
+//! fixed stays fixed. The waveform is the overlap-add of the fixed frames, so that blocks join without a seam. Spectra have frames before bins here.
 //!
 //! Sources: Beauregard, Harish and Wyse, "Single pass spectrogram inversion" (2015) for the start; Perraudin, Balazs and Søndergaard,
 //! "A fast Griffin-Lim algorithm" (2013) for the rounds.
 
 use std::f64::consts::{PI, TAU};
 
-use musicot_core::dsp::with_magnitudes;
+use musicot_core::dsp::{GriffinLim, refine_phases};
 use musicot_core::tch::{self, Kind, Tensor};
 
 use super::Magnitudes;
@@ -22,7 +22,7 @@ const MOMENTUM: f64 = 0.99;
 pub(super) struct BlockSynthesis<'a> {
     transform: &'a Magnitudes,
     rounds: usize,
-    /// Magnitudes whose phases are not fixed, `[batch, bins, frames]`.
+    /// Magnitudes whose phases are not fixed, `[batch, frames, bins]`.
     pending: Option<Tensor>,
     /// Phases already estimated for the first pending frames.
     estimated: Option<Tensor>,
@@ -54,10 +54,10 @@ impl<'a> BlockSynthesis<'a> {
 
     /// Takes normalised log-magnitudes `[batch, bands, any]`, returns the samples `[batch, any]` that are final.
     pub fn push(&mut self, normalised: &Tensor) -> Result<Tensor> {
-        let new = self.transform.expand(normalised)?;
+        let new = self.transform.expand(normalised)?.f_transpose(1, 2)?.f_contiguous()?;
         let empty = Tensor::f_zeros([new.size()[0], 0], (Kind::Float, new.device()))?;
         self.pending = Some(match &self.pending {
-            Some(pending) => Tensor::f_cat(&[pending, &new], 2)?,
+            Some(pending) => Tensor::f_cat(&[pending, &new], 1)?,
             None => new,
         });
         let mut audio = vec![empty];
@@ -83,49 +83,29 @@ impl<'a> BlockSynthesis<'a> {
     }
 
     fn pending_frames(&self) -> i64 {
-        self.pending.as_ref().map_or(0, |p| p.size()[2])
+        self.pending.as_ref().map_or(0, |p| p.size()[1])
     }
 
     /// Fixes the phases of `count` frames with the help of `ahead` more.
     fn fix(&mut self, count: i64, ahead: i64) -> Result<()> {
         let Some(pending) = &self.pending else { return Ok(()) };
-        let magnitudes = pending.f_narrow(2, 0, count + ahead)?;
+        let magnitudes = pending.f_narrow(1, 0, count + ahead)?;
         let phases = self.start_phases(&magnitudes)?;
-        let estimate = self.refine(&magnitudes, &Tensor::f_polar(&magnitudes, &phases)?)?;
-        let rest = pending.size()[2] - count;
-        self.pending = if rest > 0 { Some(pending.f_narrow(2, count, rest)?) } else { None };
-        self.estimated = if ahead > 0 { Some(estimate.f_narrow(2, count, ahead)?.f_angle()?) } else { None };
-        let block = estimate.f_narrow(2, 0, count)?;
+        let start = Tensor::f_polar(&magnitudes, &phases)?;
+        let rounds = GriffinLim { rounds: self.rounds, momentum: MOMENTUM };
+        let estimate =
+            refine_phases(self.transform.stft(), &magnitudes, &start, self.fixed.as_ref(), rounds)?;
+        let rest = pending.size()[1] - count;
+        self.pending = if rest > 0 { Some(pending.f_narrow(1, count, rest)?) } else { None };
+        self.estimated = if ahead > 0 { Some(estimate.f_narrow(1, count, ahead)?.f_angle()?) } else { None };
+        let block = estimate.f_narrow(1, 0, count)?;
         let all = match &self.fixed {
-            Some(fixed) => Tensor::f_cat(&[fixed, &block], 2)?,
+            Some(fixed) => Tensor::f_cat(&[fixed, &block], 1)?,
             None => block,
         };
         self.fixed = Some(all);
         self.fixed_frames += count;
         Ok(())
-    }
-
-    /// Rounds of Griffin-Lim over the fixed frames, which stay, and the estimate.
-    fn refine(&self, magnitudes: &Tensor, estimate: &Tensor) -> Result<Tensor> {
-        let stft = self.transform.stft();
-        let held = self.fixed.as_ref().map_or(0, |f| f.size()[2]);
-        let free = magnitudes.size()[2];
-        let mut estimate = estimate.shallow_clone();
-        let mut previous: Option<Tensor> = None;
-        for _ in 0..self.rounds {
-            let whole = match &self.fixed {
-                Some(fixed) => Tensor::f_cat(&[fixed, &estimate], 2)?,
-                None => estimate.shallow_clone(),
-            };
-            let consistent = stft.forward(&stft.inverse(&whole)?)?.f_narrow(2, held, free)?;
-            let ahead = match &previous {
-                Some(previous) => consistent.f_add(&consistent.f_sub(previous)?.f_mul_scalar(MOMENTUM)?)?,
-                None => consistent.shallow_clone(),
-            };
-            previous = Some(consistent);
-            estimate = with_magnitudes(&ahead, magnitudes)?;
-        }
-        Ok(estimate)
     }
 
     /// Samples up to hop `until`; keeps the fixed frames that later samples need.
@@ -135,54 +115,57 @@ impl<'a> BlockSynthesis<'a> {
         let Some(fixed) = &self.fixed else {
             return Ok(Tensor::f_zeros([1, 0], (Kind::Float, tch::Device::Cpu))?);
         };
-        let held = fixed.size()[2];
+        let held = fixed.size()[1];
         let count = (until - self.emitted_hops).max(0);
         let first = self.fixed_frames - held;
-        let audio = stft.inverse(fixed)?.f_narrow(1, (self.emitted_hops - first) * hop, count * hop)?;
+        let audio = stft.inverse(&fixed.f_transpose(1, 2)?)?.f_narrow(
+            1,
+            (self.emitted_hops - first) * hop,
+            count * hop,
+        )?;
         self.emitted_hops += count;
         // Overlap with the next samples on one side, a full envelope around those on the other, and context for the rounds.
         let keep = held.min(4 * reach);
-        self.fixed = Some(fixed.f_narrow(2, held - keep, keep)?);
+        self.fixed = Some(fixed.f_narrow(1, held - keep, keep)?);
         Ok(audio)
     }
 
     /// Known phases where there are some, then propagation from the last of them.
     fn start_phases(&self, magnitudes: &Tensor) -> Result<Tensor> {
-        let (_, bins, frames) = magnitudes.size3()?;
+        let (batch, frames, bins) = magnitudes.size3()?;
         let (peaks, advance) = self.peaks(magnitudes)?;
-        let offset = Tensor::f_arange(bins, (Kind::Float, magnitudes.device()))?.f_unsqueeze(0)?;
-        let known = self.estimated.as_ref().map_or(0, |p| p.size()[2]).min(frames);
+        let offset = Tensor::f_arange(bins, (Kind::Float, magnitudes.device()))?;
+        // Under a symmetric window the bins around a peak alternate in sign.
+        let turn = offset.f_sub(&peaks.f_to_kind(Kind::Float)?)?.f_mul_scalar(PI)?;
+        let known = self.estimated.as_ref().map_or(0, |p| p.size()[1]).min(frames);
         let mut phases: Vec<Tensor> = Vec::new();
         for t in 0..known {
             if let Some(estimated) = &self.estimated {
-                phases.push(estimated.f_select(2, t)?);
+                phases.push(estimated.f_select(1, t)?);
             }
         }
         for t in known..frames {
             let last = match (phases.last(), &self.fixed) {
                 (Some(phase), _) => phase.shallow_clone(),
-                (None, Some(fixed)) => fixed.f_select(2, -1)?.f_angle()?,
-                (None, None) => offset.f_mul_scalar(PI)?.f_expand([magnitudes.size()[0], bins], false)?,
+                (None, Some(fixed)) => fixed.f_select(1, -1)?.f_angle()?,
+                (None, None) => offset.f_mul_scalar(PI)?.f_expand([batch, bins], false)?,
             };
-            let peak = peaks.f_select(2, t)?;
-            let ahead = last.f_add(&advance.f_select(2, t)?)?.f_gather(1, &peak, false)?;
-            // Under a symmetric window the bins around a peak alternate in sign.
-            let distance = offset.f_sub(&peak.f_to_kind(Kind::Float)?)?;
-            phases.push(ahead.f_add(&distance.f_mul_scalar(PI)?)?.f_remainder(TAU)?);
+            let ahead = last.f_add(&advance.f_select(1, t)?)?.f_gather(1, &peaks.f_select(1, t)?, false)?;
+            phases.push(ahead.f_add(&turn.f_select(1, t)?)?.f_remainder(TAU)?);
         }
-        Ok(Tensor::f_stack(&phases, 2)?)
+        Ok(Tensor::f_stack(&phases, 1)?)
     }
 
-    /// For every bin the nearest spectral peak `[batch, bins, frames]` (i64), and the phase by which a sinusoid at a peak's interpolated
+    /// For every bin the nearest spectral peak `[batch, frames, bins]` (i64), and the phase by which a sinusoid at a peak's interpolated
     /// frequency advances in a hop (meaningful at peak bins).
     fn peaks(&self, magnitudes: &Tensor) -> Result<(Tensor, Tensor)> {
         let stft = self.transform.stft();
         let log = magnitudes.f_add_scalar(1e-9)?.f_log()?;
-        let (_, bins, _) = log.size3()?;
-        let padded = log.f_transpose(1, 2)?.f_replication_pad1d([1, 1])?.f_transpose(1, 2)?;
-        let (below, above) = (padded.f_narrow(1, 0, bins)?, padded.f_narrow(1, 2, bins)?);
+        let bins = log.size3()?.2;
+        let padded = log.f_replication_pad1d([1, 1])?;
+        let (below, above) = (padded.f_narrow(2, 0, bins)?, padded.f_narrow(2, 2, bins)?);
         let is_peak = log.f_gt_tensor(&below)?.f_logical_and(&log.f_ge_tensor(&above)?)?;
-        let index = Tensor::f_arange(bins, (Kind::Int64, log.device()))?.f_reshape([1, bins, 1])?;
+        let index = Tensor::f_arange(bins, (Kind::Int64, log.device()))?;
         let curve = below.f_add(&above)?.f_sub(&log.f_mul_scalar(2.0)?)?.f_clamp_max(-1e-6)?;
         let shift = below.f_sub(&above)?.f_div(&curve)?.f_mul_scalar(0.5)?.f_clamp(-0.5, 0.5)?;
         let frequency = shift.f_add(&index)?;
@@ -191,14 +174,14 @@ impl<'a> BlockSynthesis<'a> {
     }
 }
 
-/// Index of the nearest true element along axis 1; the element's own index where there is none.
+/// Index of the nearest true element along the last axis; the element's own index where there is none.
 fn nearest(is_peak: &Tensor, index: &Tensor) -> Result<Tensor> {
-    let bins = is_peak.size()[1];
+    let bins = index.size()[0];
     let far = 4 * bins;
     let lower = Tensor::f_where_scalarother(&index.f_expand_as(is_peak)?, is_peak, -far)?;
     let upper = Tensor::f_where_scalarother(&index.f_expand_as(is_peak)?, is_peak, far)?;
-    let lower = lower.f_cummax(1)?.0;
-    let upper = upper.f_flip([1])?.f_cummin(1)?.0.f_flip([1])?;
+    let lower = lower.f_cummax(-1)?.0;
+    let upper = upper.f_flip([-1])?.f_cummin(-1)?.0.f_flip([-1])?;
     let lower_is_near = index.f_sub(&lower)?.f_le_tensor(&upper.f_sub(index)?)?;
     let near = lower.f_where_self(&lower_is_near, &upper)?;
     let out_of_range = near.f_lt(0)?.f_logical_or(&near.f_ge(bins)?)?;

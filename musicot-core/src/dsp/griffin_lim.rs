@@ -29,33 +29,91 @@ impl Default for GriffinLim {
 pub fn griffin_lim(stft: &Stft, magnitudes: &Tensor, phases: &Tensor, config: GriffinLim) -> Result<Tensor> {
     shape::expect("magnitudes", magnitudes, &[shape::ANY, stft.bins(), shape::ANY])?;
     shape::expect("phases", phases, &magnitudes.size())?;
+    let by_frame = |tensor: &Tensor| tensor.f_transpose(1, 2)?.f_contiguous();
+    let magnitudes = by_frame(magnitudes)?;
+    let start = Tensor::f_polar(&magnitudes, &by_frame(phases)?)?;
+    let found = refine_phases(stft, &magnitudes, &start, None, config)?;
+    stft.inverse(&found.f_transpose(1, 2)?)
+}
+
+/// The rounds alone, on frames that follow others. All spectra have frames before bins here, `[batch, frames, bins]`, as the transforms of
+/// single frames are fastest: the complex `start` has the `magnitudes` already; `fixed`, any number of frames right before them, takes part but
+/// stays as it is. What is returned has the magnitudes, and phases with which it is nearly the transform of a signal.
+///
+/// # Errors
+/// [`Error::Shape`] when the tensors do not fit the transform or one another; [`Error::Config`] for a momentum that is negative or
+/// not finite.
+pub fn refine_phases(
+    stft: &Stft,
+    magnitudes: &Tensor,
+    start: &Tensor,
+    fixed: Option<&Tensor>,
+    config: GriffinLim,
+) -> Result<Tensor> {
+    shape::expect("magnitudes", magnitudes, &[shape::ANY, shape::ANY, stft.bins()])?;
+    shape::expect("start", start, &magnitudes.size())?;
+    if let Some(fixed) = fixed {
+        shape::expect("fixed", fixed, &[magnitudes.size()[0], shape::ANY, stft.bins()])?;
+    }
     if !(config.momentum.is_finite() && config.momentum >= 0.0) {
         let reason = format!("expected a finite number of at least 0, got {}", config.momentum);
         return Err(Error::config("momentum", reason));
     }
-    let mut estimate = Tensor::f_polar(magnitudes, phases)?;
+    let mut estimate = start.shallow_clone();
+    if estimate.numel() == 0 {
+        return Ok(estimate);
+    }
+    let projection = Projection::new(stft, magnitudes.size()[1], fixed)?;
+    let magnitudes = magnitudes.f_to_kind(Kind::ComplexFloat)?;
     let mut previous: Option<Tensor> = None;
     for _ in 0..config.rounds {
-        let consistent = stft.forward(&stft.inverse(&estimate)?)?;
+        let consistent = projection.apply(&estimate)?;
         let ahead = match &previous {
-            Some(previous) => {
-                consistent.f_add(&consistent.f_sub(previous)?.f_mul_scalar(config.momentum)?)?
-            }
+            // As pairs of real numbers: libtorch has no fast kernel for complex ones.
+            Some(previous) => previous
+                .f_view_as_real()?
+                .f_lerp(&consistent.f_view_as_real()?, 1.0 + config.momentum)?
+                .f_view_as_complex()?,
             None => consistent.shallow_clone(),
         };
         previous = Some(consistent);
-        estimate = with_magnitudes(&ahead, magnitudes)?;
+        estimate = ahead.f_sgn()?.f_mul(&magnitudes)?;
     }
-    stft.inverse(&estimate)
+    Ok(estimate)
 }
 
-/// The phases of a complex spectrum with other magnitudes of its shape; cheaper than sines and cosines of angles.
-///
-/// # Errors
-/// libtorch refuses shapes that do not match.
-pub fn with_magnitudes(spectrum: &Tensor, magnitudes: &Tensor) -> Result<Tensor> {
-    let parts = spectrum.f_view_as_real()?;
-    let squares = parts.f_square()?.f_sum_dim_intlist([-1].as_slice(), true, Kind::Float)?;
-    let scale = magnitudes.f_unsqueeze(-1)?.f_mul(&squares.f_add_scalar(1e-16)?.f_rsqrt()?)?;
-    Ok(parts.f_mul(&scale)?.f_contiguous()?.f_view_as_complex()?)
+/// From spectra to the nearest that are the transform of a signal: to the signal and back. What the rounds have in common is done once.
+struct Projection<'a> {
+    stft: &'a Stft,
+    /// What the frames before add to the first samples, `[batch, any]`; as yet without weights.
+    before: Option<Tensor>,
+    /// Inverse of the windows' sum, and nothing where there is no signal, `[samples]`.
+    gain: Tensor,
+}
+
+impl<'a> Projection<'a> {
+    fn new(stft: &'a Stft, frames: i64, fixed: Option<&Tensor>) -> Result<Self> {
+        let held = fixed.map_or(0, |fixed| fixed.size()[1]);
+        let from = held * stft.hop();
+        let before = match fixed {
+            Some(fixed) if held > 0 => {
+                let sum = stft.overlap_add(&stft.pieces(fixed)?)?;
+                // With a hop as long as the window nothing overlaps.
+                (sum.size()[1] > from).then(|| sum.f_narrow(1, from, sum.size()[1] - from)).transpose()?
+            }
+            _ => None,
+        };
+        let gain = stft.gain(held + frames)?;
+        let gain = gain.f_narrow(0, from, gain.size()[0] - from)?;
+        Ok(Self { stft, before, gain })
+    }
+
+    /// `[batch, frames, bins]` to the same shape.
+    fn apply(&self, spectra: &Tensor) -> Result<Tensor> {
+        let sum = self.stft.overlap_add(&self.stft.pieces(spectra)?)?;
+        if let Some(before) = &self.before {
+            let _ = sum.f_narrow(1, 0, before.size()[1])?.f_add_(before)?;
+        }
+        self.stft.spectra(&sum.f_mul(&self.gain)?)
+    }
 }

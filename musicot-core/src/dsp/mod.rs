@@ -5,5 +5,5 @@ mod griffin_lim;
 mod stft;
 
 pub use banks::{MelBank, MelConfig, MelNorm, MelScale, log_frequency_bank};
-pub use griffin_lim::{GriffinLim, griffin_lim, with_magnitudes};
+pub use griffin_lim::{GriffinLim, griffin_lim, refine_phases};
 pub use stft::{Padding, Stft};

@@ -97,7 +97,7 @@ impl Stft {
             let (batch, options) = (samples.size()[0], (Kind::ComplexFloat, samples.device()));
             return Ok(Tensor::f_zeros([batch, self.bins(), 0], options)?);
         }
-        Ok(padded.f_stft(self.n_fft, self.hop, self.n_fft, Some(&self.window), false, true, true, false)?)
+        Ok(self.spectra(&padded)?.f_transpose(1, 2)?)
     }
 
     /// A complex spectrum `[batch, bins, frames]` to samples `[batch, samples]`, `frames * hop` of them with
@@ -111,20 +111,44 @@ impl Stft {
         if frames == 0 {
             return Ok(Tensor::f_zeros([spectrum.size()[0], 0], (Kind::Float, spectrum.device()))?);
         }
-        let pieces = spectrum.f_fft_irfft(self.n_fft, 1, "backward")?.f_mul(&self.window.f_unsqueeze(-1)?)?;
-        let weights =
-            self.window.f_square()?.f_reshape([1, -1, 1])?.f_expand([1, self.n_fft, frames], false)?;
-        let (sum, envelope) = (self.overlap_add(&pieces, frames)?, self.overlap_add(&weights, frames)?);
+        let sum = self.overlap_add(&self.pieces(&spectrum.f_transpose(1, 2)?)?)?;
         let (before, after) = self.edges();
-        let length = sum.size()[1] - before - after;
-        let envelope = envelope.f_narrow(1, before, length)?.f_clamp_min(1e-8)?;
-        Ok(sum.f_narrow(1, before, length)?.f_div(&envelope)?)
+        Ok(sum.f_mul(&self.gain(frames)?)?.f_narrow(1, before, sum.size()[1] - before - after)?)
     }
 
-    fn overlap_add(&self, pieces: &Tensor, frames: i64) -> Result<Tensor> {
-        let length = (frames - 1) * self.hop + self.n_fft;
-        let sum = pieces.f_col2im([1, length], [1, self.n_fft], [1, 1], [0, 0], [1, self.hop])?;
-        Ok(sum.f_reshape([pieces.size()[0], length])?)
+    /// Samples `[batch, samples]`, nothing added, to the spectrum of each frame, `[batch, frames, bins]`.
+    pub(super) fn spectra(&self, samples: &Tensor) -> Result<Tensor> {
+        let window = Some(&self.window);
+        let spectrum = samples.f_stft(self.n_fft, self.hop, self.n_fft, window, false, true, true, false)?;
+        Ok(spectrum.f_transpose(1, 2)?)
+    }
+
+    /// The spectrum of each frame `[batch, frames, bins]` to its samples under the window, `[batch, frames, n_fft]`.
+    pub(super) fn pieces(&self, spectra: &Tensor) -> Result<Tensor> {
+        Ok(spectra.f_fft_irfft(self.n_fft, 2, "backward")?.f_mul(&self.window)?)
+    }
+
+    /// The sum `[batch, samples]` of the frames' samples `[batch, frames, n_fft]` where they stand: a hop's width of all frames at a time.
+    pub(super) fn overlap_add(&self, pieces: &Tensor) -> Result<Tensor> {
+        let (batch, frames, _) = pieces.size3()?;
+        let rows = frames - 1 + (self.n_fft + self.hop - 1) / self.hop;
+        let sum = Tensor::f_zeros([batch, rows, self.hop], (Kind::Float, pieces.device()))?;
+        for (row, start) in (0..self.n_fft).step_by(self.hop as usize).enumerate() {
+            let width = self.hop.min(self.n_fft - start);
+            let place = sum.f_narrow(1, row as i64, frames)?.f_narrow(2, 0, width)?;
+            let _ = place.shallow_clone().f_add_(&pieces.f_narrow(2, start, width)?)?;
+        }
+        Ok(sum.f_reshape([batch, -1])?.f_narrow(1, 0, (frames - 1) * self.hop + self.n_fft)?)
+    }
+
+    /// What the sum of so many frames is multiplied with, `[samples]`: the inverse of the squared windows' sum, and zero outside the signal.
+    pub(super) fn gain(&self, frames: i64) -> Result<Tensor> {
+        let weights = self.window.f_square()?.f_expand([1, frames, self.n_fft], false)?;
+        let envelope = self.overlap_add(&weights)?.f_squeeze_dim(0)?;
+        let (before, after) = self.edges();
+        let length = envelope.size()[0] - before - after;
+        let inside = envelope.f_narrow(0, before, length)?.f_clamp_min(1e-8)?.f_reciprocal()?;
+        Ok(inside.f_constant_pad_nd([before, after])?)
     }
 
     /// Silence added before and after the signal.
