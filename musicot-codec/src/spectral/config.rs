@@ -68,7 +68,7 @@ impl Default for SpectralCodecConfig {
             hidden: 1152,
             blocks: 8,
             latent_noise: 0.05,
-            rounds: 32,
+            rounds: 16,
         }
     }
 }
