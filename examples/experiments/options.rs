@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use lexopt::{Parser, ValueExt};
 use musicot::Stage;
-use musicot::sampling::PhasePolicy;
 
 use crate::common::{self, Outcome};
 
@@ -33,7 +32,6 @@ Usage: experiments NAME [flags]
   --runs DIR       folder with the experiments' own language models, NAME/model each [runs/experiments]
   --data DIR       folder with their token datasets, KIND/train and KIND/heldout each [data/experiments]
   --lm DIR         sampling: a language model of another size, for the corner cells once more [RUNS/lm-thoughts/model, if it is there]
-  --policy NAME    temperatures and scales: paper or bundle [paper]
   --heldout FILE   manifest of the held-out pieces [data/heldout/manifest.jsonl]
   --train FILE     manifest of pieces trained on, with stems [data/train/manifest.jsonl]
   --encoded DIR    folder with train/tokens and heldout/tokens as `train encode` wrote them [data/encoded, if it is there]
@@ -57,7 +55,6 @@ pub struct Options {
     pub runs: PathBuf,
     pub data: PathBuf,
     pub second_lm: Option<PathBuf>,
-    pub bundle_policy: bool,
     pub heldout: PathBuf,
     pub train: PathBuf,
     pub encoded: Option<PathBuf>,
@@ -84,7 +81,6 @@ impl Default for Options {
             runs: "runs/experiments".into(),
             data: "data/experiments".into(),
             second_lm: None,
-            bundle_policy: false,
             heldout: "data/heldout/manifest.jsonl".into(),
             train: "data/train/manifest.jsonl".into(),
             encoded: found("data/encoded", "data/encoded/heldout/tokens/dataset.json"),
@@ -132,7 +128,6 @@ impl Options {
             "runs" => self.runs = args.value()?.into(),
             "data" => self.data = args.value()?.into(),
             "lm" => self.second_lm = Some(args.value()?.into()),
-            "policy" => self.bundle_policy = is_bundle(&args.value()?.string()?)?,
             "heldout" => self.heldout = args.value()?.into(),
             "train" => self.train = args.value()?.into(),
             "encoded" => self.encoded = Some(args.value()?.into()),
@@ -178,18 +173,5 @@ impl Options {
     /// Most held-out pieces where each is read as a whole.
     pub fn pieces_read(&self, usual: usize) -> usize {
         self.pieces.unwrap_or(self.usual(usual, 4))
-    }
-
-    /// How tokens are drawn.
-    pub fn policy(&self, of_bundle: PhasePolicy) -> PhasePolicy {
-        if self.bundle_policy { of_bundle } else { PhasePolicy::paper() }
-    }
-}
-
-fn is_bundle(name: &str) -> Outcome<bool> {
-    match name {
-        "bundle" => Ok(true),
-        "paper" => Ok(false),
-        other => Err(format!("expected paper or bundle, got `{other}`").into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Experiment 3: single and dual temperature and guidance scale.
 
 use musicot::lm::MusicLm;
-use musicot::sampling::PhasePolicy;
+use musicot::sampling::{PhaseConfig, PhasePolicy};
 
 use crate::arms::{Arm, Way};
 use crate::asks::{Ask, asks};
@@ -26,18 +26,16 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
     let studio = Studio::open(context)?;
     let secs = context.options.secs(10.0);
     let asks = asks(context, &studio.clap, context.options.prompts(PROMPTS), None)?;
-    let dual = studio.policy;
+    let dual = PhasePolicy::paper();
     report.text(format!(
-        "{} captions of held-out pieces, with tempo and key as tags, {secs} s each, one seed. Dual is temperature {} and scale {} for thoughts, {} and {} \
-         for audio tokens. Single is one value for both phases: that of the audio tokens, so that cells differ in how the plan is \
-         drawn and in nothing else. Fréchet distances are to the beginnings of held-out pieces that no prompt is from; few clips bias them \
+        "{} captions of held-out pieces, with tempo and key as tags, {secs} s each, one seed. Dual is the paper's {}. Single is one \
+         value for both phases: that of the audio tokens, so that cells differ in how the plan is drawn and in nothing else. Beside the cells, the \
+         bundle's own settings: {}. Fréchet distances are to the beginnings of held-out pieces that no prompt is from; few clips bias them \
          upwards, all arms alike. Chance is the mean with the prompts (plans, tempi, keys) of others; the held-out pieces \
          are what the prompts were written for.",
         asks.len(),
-        dual.thoughts.sampling.temperature,
-        dual.thoughts.guidance.value(),
-        dual.audio.sampling.temperature,
-        dual.audio.guidance.value()
+        settings(&dual),
+        settings(&studio.policy)
     ));
     let reference = Reference::of(context, &studio, &asks, secs)?;
     report.text(format!("{} held-out clips are compared with.", reference.clips));
@@ -46,13 +44,20 @@ pub fn run(context: &Context, report: &mut Report<'_>) -> Outcome {
         let title = format!("Corner cells, language model of {}", size(&lm));
         corners(context, report, &studio, &lm, &title, &asks, &reference)
     });
-    report.part("one parameter at a time", |report| sweep::run(context, report, &studio, &lm));
+    report.part("one parameter at a time", |report| sweep::run(context, report, &studio, &lm, &dual));
     report.part("corner cells at a second size of the language model", |report| {
         let second = inputs::second_lm(context)?;
         let title = format!("Second size: corner cells, language model of {}", size(&second));
         corners(context, report, &studio, &second, &title, &asks, &reference)
     });
     Ok(())
+}
+
+fn settings(policy: &PhasePolicy) -> String {
+    let of = |phase: &PhaseConfig| {
+        format!("temperature {} and scale {}", phase.sampling.temperature, phase.guidance.value())
+    };
+    format!("{} for thoughts, {} for audio tokens", of(&policy.thoughts), of(&policy.audio))
 }
 
 fn size(lm: &MusicLm) -> String {
@@ -83,8 +88,9 @@ fn corners(
 ) -> Outcome {
     let secs = context.options.secs(10.0);
     let mut arms = Vec::new();
-    for (name, temperature, scale) in CELLS {
-        let policy = cell(&studio.policy, temperature, scale);
+    let cells =
+        CELLS.map(|(name, temperature, scale)| (name, cell(&PhasePolicy::paper(), temperature, scale)));
+    for (name, policy) in cells.into_iter().chain([("the bundle's own settings", studio.policy)]) {
         let way = Way { lm, policy, secs, given: None, has_thoughts: true, tells_diffusion: true };
         arms.push(Arm::make(studio, name, asks, &way, |_, _| Ok(()))?);
     }

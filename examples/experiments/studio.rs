@@ -54,12 +54,12 @@ impl Studio {
         let (sampler, windows) = stages.diffusion_settings();
         // Stages may come from directories alone: then the paper's settings are all there are.
         let bundle = Bundle::open(context.options.bundle.clone().unwrap_or_else(|| "models/mini".into()));
-        let of_bundle = bundle.map(|bundle| bundle.config().defaults.policy).unwrap_or_default();
+        let policy = bundle.map(|bundle| bundle.config().defaults.policy).unwrap_or_default();
         Ok(Self {
             clap: stages.clap()?,
             rvq: stages.rvq()?,
             codec: stages.codec()?,
-            policy: context.options.policy(of_bundle),
+            policy,
             denoiser: stages.diffusion()?,
             sampler: Sampler::new(sampler)?,
             windows,

@@ -100,17 +100,23 @@ type Found = Vec<Option<Interval>>;
 /// What each value of a parameter gives.
 type Course = (Parameter, Vec<(f64, Found)>);
 
-pub fn run(context: &Context, report: &mut Report<'_>, studio: &Studio, lm: &MusicLm) -> Outcome {
+pub fn run(
+    context: &Context,
+    report: &mut Report<'_>,
+    studio: &Studio,
+    lm: &MusicLm,
+    around: &PhasePolicy,
+) -> Outcome {
     let asks = asks(context, &studio.clap, context.options.prompts(PROMPTS).min(PROMPTS), None)?;
-    let centre = measured(studio, lm, &asks, &studio.policy)?;
+    let centre = measured(studio, lm, &asks, around)?;
     let mut rows = vec![table_row("all as above", None, &centre)];
     let mut courses = Vec::new();
     for parameter in Parameter::ALL {
         note(format_args!("sampling: {} ...", parameter.name()));
-        let middle = parameter.value(&studio.policy);
+        let middle = parameter.value(around);
         let mut course = vec![(middle, centre.clone())];
         for value in parameter.around(middle) {
-            let found = measured(studio, lm, &asks, &parameter.with(&studio.policy, value)?)?;
+            let found = measured(studio, lm, &asks, &parameter.with(around, value)?)?;
             rows.push(table_row(parameter.name(), Some(value), &found));
             course.push((value, found));
         }
