@@ -9,6 +9,7 @@ use musicot::core::tch::Device;
 use musicot::diffusion::{Dit, SamplerConfig, SessionConfig};
 use musicot::lm::MusicLm;
 use musicot::rvq::RvqModel;
+use musicot::sampling::PhasePolicy;
 use musicot::{Bundle, Generator, Stage};
 use sha2::{Digest, Sha256};
 
@@ -69,15 +70,11 @@ impl Stages {
         Ok(Dit::load(self.dir(Stage::Diffusion)?, Device::Cpu)?)
     }
 
-    /// How the diffusion is sampled: as the bundle says, else with the crate's defaults.
-    pub fn diffusion_settings(&self) -> (SamplerConfig, SessionConfig) {
-        match &self.bundle {
-            Some(bundle) => {
-                let defaults = &bundle.config().defaults;
-                (defaults.diffusion.clone(), defaults.windows.clone())
-            }
-            None => (SamplerConfig::default(), SessionConfig::default()),
-        }
+    /// How the stages are sampled: as the bundle says, else with the crates' defaults.
+    pub fn settings(&self) -> (PhasePolicy, SamplerConfig, SessionConfig) {
+        let Some(bundle) = &self.bundle else { return Default::default() };
+        let defaults = bundle.config().defaults.clone();
+        (defaults.policy, defaults.diffusion, defaults.windows)
     }
 
     /// The whole pipeline. Its sampling settings are the bundle's, so that there must be one.

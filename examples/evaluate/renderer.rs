@@ -48,7 +48,7 @@ impl Given {
 impl Renderer {
     pub fn load(context: &Context) -> Outcome<Self> {
         let stages = &context.stages;
-        let (sampler, windows) = stages.diffusion_settings();
+        let (_, sampler, windows) = stages.settings();
         let (codec, semantic) = (stages.codec()?, stages.semantic()?);
         if codec.sample_rate_hz() != semantic.sample_rate_hz() || codec.hop_frames() != semantic.hop_frames()
         {

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use musicot::Bundle;
 use musicot::clap::Clap;
 use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::tch::Tensor;
@@ -51,10 +50,7 @@ pub struct Written {
 impl Studio {
     pub fn open(context: &Context) -> Outcome<Self> {
         let stages = &context.stages;
-        let (sampler, windows) = stages.diffusion_settings();
-        // Stages may come from directories alone: then the paper's settings are all there are.
-        let bundle = Bundle::open(context.options.bundle.clone().unwrap_or_else(|| "models/mini".into()));
-        let policy = bundle.map(|bundle| bundle.config().defaults.policy).unwrap_or_default();
+        let (policy, sampler, windows) = stages.settings();
         Ok(Self {
             clap: stages.clap()?,
             rvq: stages.rvq()?,

@@ -16,8 +16,6 @@ use crate::Result;
 const BLOCK: i64 = 50;
 /// Frames beyond a block that take part in its rounds, so that its end fits what follows.
 const AHEAD: i64 = 8;
-/// Extrapolation of fast Griffin-Lim.
-const MOMENTUM: f64 = 0.99;
 
 pub(super) struct BlockSynthesis<'a> {
     transform: &'a Magnitudes,
@@ -92,7 +90,7 @@ impl<'a> BlockSynthesis<'a> {
         let magnitudes = pending.f_narrow(1, 0, count + ahead)?;
         let phases = self.start_phases(&magnitudes)?;
         let start = Tensor::f_polar(&magnitudes, &phases)?;
-        let rounds = GriffinLim { rounds: self.rounds, momentum: MOMENTUM };
+        let rounds = GriffinLim { rounds: self.rounds, ..GriffinLim::default() };
         let estimate =
             refine_phases(self.transform.stft(), &magnitudes, &start, self.fixed.as_ref(), rounds)?;
         let rest = pending.size()[1] - count;

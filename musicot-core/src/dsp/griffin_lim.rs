@@ -95,11 +95,10 @@ impl<'a> Projection<'a> {
     fn new(stft: &'a Stft, frames: i64, fixed: Option<&Tensor>) -> Result<Self> {
         let held = fixed.map_or(0, |fixed| fixed.size()[1]);
         let from = held * stft.hop();
+        let overlap = stft.n_fft() - stft.hop();
         let before = match fixed {
             Some(fixed) if held > 0 => {
-                let sum = stft.overlap_add(&stft.pieces(fixed)?)?;
-                // With a hop as long as the window nothing overlaps.
-                (sum.size()[1] > from).then(|| sum.f_narrow(1, from, sum.size()[1] - from)).transpose()?
+                Some(stft.overlap_add(&stft.pieces(fixed)?)?.f_narrow(1, from, overlap)?)
             }
             _ => None,
         };

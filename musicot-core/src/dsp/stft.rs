@@ -135,8 +135,8 @@ impl Stft {
         let sum = Tensor::f_zeros([batch, rows, self.hop], (Kind::Float, pieces.device()))?;
         for (row, start) in (0..self.n_fft).step_by(self.hop as usize).enumerate() {
             let width = self.hop.min(self.n_fft - start);
-            let place = sum.f_narrow(1, row as i64, frames)?.f_narrow(2, 0, width)?;
-            let _ = place.shallow_clone().f_add_(&pieces.f_narrow(2, start, width)?)?;
+            let mut place = sum.f_narrow(1, row as i64, frames)?.f_narrow(2, 0, width)?;
+            let _ = place.f_add_(&pieces.f_narrow(2, start, width)?)?;
         }
         Ok(sum.f_reshape([batch, -1])?.f_narrow(1, 0, (frames - 1) * self.hop + self.n_fft)?)
     }

@@ -14,6 +14,7 @@ pub(super) struct Told<'a> {
     model: &'a MusicLm,
     /// What each window adds, `[rows, dim]` per window; empty for nothing.
     windows: Vec<Tensor>,
+    /// The tempo of each row; empty where the model has no clock, or no row a tempo.
     tempi: Vec<Option<f64>>,
     /// What the beats of the latest stretch add, `[rows, dim]` per position, and the first of its positions.
     beats: (usize, Vec<Tensor>),
@@ -28,7 +29,10 @@ impl<'a> Told<'a> {
                 .collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        let tempi = rows.iter().map(|(conditions, _)| conditions.tempo_bpm).collect();
+        let mut tempi: Vec<_> = rows.iter().map(|(conditions, _)| conditions.tempo_bpm).collect();
+        if !model.config().beat_clock || tempi.iter().all(Option::is_none) {
+            tempi.clear();
+        }
         Ok(Self { model, windows, tempi, beats: (0, Vec::new()) })
     }
 
@@ -44,7 +48,7 @@ impl<'a> Told<'a> {
     }
 
     fn beat(&mut self, n: usize) -> Result<Option<&Tensor>> {
-        if self.tempi.iter().all(Option::is_none) {
+        if self.tempi.is_empty() {
             return Ok(None);
         }
         if !(self.beats.0..self.beats.0 + self.beats.1.len()).contains(&n) {
