@@ -50,6 +50,8 @@ pub struct MusicLmConfig {
     /// Whether every audio position is told where in the beat and the bar it is, which follows from the tempo tag. For corpora whose pieces begin
     /// on a beat and keep their tempo; a song without the tag goes without.
     pub beat_clock: bool,
+    /// Whether every audio position is told how far the end of the piece is, where that is known: songs of a given length then come to their end there.
+    pub end_clock: bool,
     /// Most sections given.
     pub max_sections: usize,
     /// Most lyric tokens given.
@@ -76,6 +78,7 @@ impl Default for MusicLmConfig {
             clap_positions: 2,
             tags_everywhere: false,
             beat_clock: false,
+            end_clock: false,
             max_sections: 12,
             max_lyric_tokens: 64,
             token_rate_hz: 25.0,

@@ -5,7 +5,7 @@ use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{Init, Scope};
 
 use crate::causal::CausalLm;
-use crate::clock::{BeatClock, FEATURES};
+use crate::clock::{BEAT_FEATURES, BeatClock, END_FEATURES, end_features};
 use crate::conditions::EncodedConditions;
 use crate::vocab::TokenId;
 use crate::{MusicLmConfig, Result};
@@ -21,19 +21,25 @@ pub(crate) struct Inputs {
     /// From the sum of the tags' embeddings to what is added to every audio position.
     tags: Option<Linear>,
     /// From [`BeatClock::features`] to what is added to an audio position.
-    clock: Option<Linear>,
+    beat: Option<Linear>,
+    /// From [`end_features`] to what is added to an audio position.
+    end: Option<Linear>,
     token_rate_hz: f64,
     positions: i64,
     dim: i64,
     device: Device,
 }
 
-/// A row of [`Inputs::clock`].
+/// A row of [`Inputs::clocks`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClockRow {
     pub(crate) tempo_bpm: Option<f64>,
+    /// The column that predicts the first of the row's audio tokens.
     pub(crate) column: usize,
+    /// Which token of the piece that is.
     pub(crate) token: usize,
+    /// How many tokens the piece has from there to its end, where that is known.
+    pub(crate) left: Option<usize>,
 }
 
 /// On which side rows of different lengths are flush; the other one is filled.
@@ -47,14 +53,16 @@ impl Inputs {
     pub(crate) fn new(scope: &Scope, config: &MusicLmConfig, dim: i64) -> Result<Self> {
         let positions = config.clap_positions;
         let added = |name| Linear::with_init(&scope.sub(name), dim, dim, false, Init::Normal(0.02));
-        let clock =
-            |name| Linear::with_init(&scope.sub(name), FEATURES as i64, dim, false, Init::Normal(0.005));
+        let clock = |name, features: usize| {
+            Linear::with_init(&scope.sub(name), features as i64, dim, false, Init::Normal(0.005))
+        };
         Ok(Self {
             clap: Linear::new(&scope.sub("clap_proj"), config.clap_dim, positions * dim, false)?,
             clap_null: scope.param("clap_null", &[positions, dim], Init::Normal(0.02))?,
             window: added("window_proj")?,
             tags: config.tags_everywhere.then(|| added("tags_proj")).transpose()?,
-            clock: config.beat_clock.then(|| clock("clock_proj")).transpose()?,
+            beat: config.beat_clock.then(|| clock("clock_proj", BEAT_FEATURES)).transpose()?,
+            end: config.end_clock.then(|| clock("end_proj", END_FEATURES)).transpose()?,
             token_rate_hz: config.token_rate_hz,
             positions,
             dim,
@@ -142,20 +150,43 @@ impl Inputs {
         Ok(Some(tags.forward(&none.f_index_add(0, &to_device(&owners)?, &embedded)?)?))
     }
 
-    /// What the beat adds to positions, `[rows, columns, dim]`. Of each row: its tempo, the column that predicts the first of its audio tokens, and
-    /// which token of the piece that is. `None` where the model has no clock; columns before, and rows without a tempo, get nothing.
-    pub(crate) fn clock(&self, rows: &[ClockRow], columns: usize) -> Result<Option<Tensor>> {
-        let Some(projection) = &self.clock else { return Ok(None) };
-        let mut features = vec![0.0_f32; rows.len() * columns * FEATURES];
-        for (own, row) in features.chunks_exact_mut(columns * FEATURES).zip(rows) {
-            let Some(tempo) = row.tempo_bpm else { continue };
-            let clock = BeatClock::new(tempo, self.token_rate_hz);
-            for (n, place) in own.chunks_exact_mut(FEATURES).skip(row.column).enumerate() {
-                place.copy_from_slice(&clock.features(row.token.saturating_add(n)));
+    /// What the clocks add to positions, `[rows, columns, dim]`. `None` where the model has none; columns before the audio, and rows that lack
+    /// what a clock goes by, get nothing from it.
+    pub(crate) fn clocks(&self, rows: &[ClockRow], columns: usize) -> Result<Option<Tensor>> {
+        let beat = |row: &ClockRow| {
+            let (clock, first) = (BeatClock::new(row.tempo_bpm?, self.token_rate_hz), row.token);
+            Some(move |n| clock.features(first.saturating_add(n)))
+        };
+        let end = |row: &ClockRow| {
+            let left = row.left?;
+            Some(move |n| end_features(left.saturating_sub(n) as f64 / self.token_rate_hz))
+        };
+        let beat =
+            self.beat.as_ref().map(|beat_proj| self.clock(beat_proj, rows, columns, beat)).transpose()?;
+        let end = self.end.as_ref().map(|end_proj| self.clock(end_proj, rows, columns, end)).transpose()?;
+        Ok(match (beat, end) {
+            (Some(beat), Some(end)) => Some(beat.f_add(&end)?),
+            (beat, end) => beat.or(end),
+        })
+    }
+
+    /// The projection of the features of each position, `[rows, columns, dim]`; `features` of a row gives those of its `n`th audio position.
+    fn clock<const N: usize, F: Fn(usize) -> [f32; N]>(
+        &self,
+        projection: &Linear,
+        rows: &[ClockRow],
+        columns: usize,
+        features: impl Fn(&ClockRow) -> Option<F>,
+    ) -> Result<Tensor> {
+        let mut values = vec![0.0_f32; rows.len() * columns * N];
+        for (own, row) in values.chunks_exact_mut(columns * N).zip(rows) {
+            let Some(features) = features(row) else { continue };
+            for (n, place) in own.chunks_exact_mut(N).skip(row.column).enumerate() {
+                place.copy_from_slice(&features(n));
             }
         }
-        let shape = [rows.len() as i64, columns as i64, FEATURES as i64];
-        let features = Tensor::f_from_slice(&features)?.f_reshape(shape)?.f_to_device(self.device)?;
-        Ok(Some(projection.forward(&features.f_to_kind(projection.weight().kind())?)?))
+        let shape = [rows.len() as i64, columns as i64, N as i64];
+        let values = Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(self.device)?;
+        projection.forward(&values.f_to_kind(projection.weight().kind())?).map_err(Into::into)
     }
 }

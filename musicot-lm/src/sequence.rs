@@ -25,6 +25,8 @@ pub struct Song {
     pub start: usize,
     /// Whether it ends after them; otherwise they are a part of something longer.
     pub ends: bool,
+    /// How many tokens the piece has after them (0 where it ends), which a model with an end clock is told; `None` leaves it untold.
+    pub rest: Option<usize>,
 }
 
 /// How well the model predicts a song, in nats (negative log-likelihood).
@@ -44,6 +46,7 @@ pub(crate) struct EncodedSong {
     pub(crate) audio: Vec<i64>,
     pub(crate) start: usize,
     pub(crate) ends: bool,
+    pub(crate) rest: Option<usize>,
 }
 
 impl EncodedSong {
@@ -110,8 +113,15 @@ impl MusicLm {
             // A plan of another vocabulary would have been accepted by that one.
             Plan::new(plan.codes().clone(), self.vocab())?;
         }
-        let conditions = self.encode(&song.conditions)?;
-        Ok(EncodedSong { conditions, plan: song.plan.clone(), audio, start: song.start, ends: song.ends })
+        let &Song { start, ends, rest, .. } = song;
+        Ok(EncodedSong {
+            conditions: self.encode(&song.conditions)?,
+            plan: song.plan.clone(),
+            audio,
+            start,
+            ends,
+            rest,
+        })
     }
 
     /// The losses of all positions of a batch of at least one song.
@@ -144,7 +154,7 @@ impl MusicLm {
         let (embedded, _) = self.inputs.rows(self.lm.as_ref(), &rows, Align::Start)?;
         let layout = Layout { prefixes, columns: embedded.size()[1] as usize };
         let told = self.add_windows(songs, &embedded, &layout)?;
-        Ok((self.add_clock(songs, told, &layout)?, layout))
+        Ok((self.add_clocks(songs, told, &layout)?, layout))
     }
 
     /// Tells each audio position the plan window of the token that it predicts, and the tags.
@@ -168,16 +178,17 @@ impl MusicLm {
         Ok(embedded.f_add(&self.select(&vectors, &index)?.f_view_as(embedded)?)?)
     }
 
-    /// Tells each audio position the beat of the token that it predicts.
-    fn add_clock(&self, songs: &[EncodedSong], embedded: Tensor, layout: &Layout) -> Result<Tensor> {
+    /// Tells each audio position the beat of the token that it predicts, and how far the end is.
+    fn add_clocks(&self, songs: &[EncodedSong], embedded: Tensor, layout: &Layout) -> Result<Tensor> {
         let row = |(song, prefix): (&EncodedSong, &usize)| ClockRow {
             tempo_bpm: song.conditions.tempo_bpm,
             column: prefix - 1,
             token: song.start,
+            left: song.rest.map(|rest| rest.saturating_add(song.audio.len())),
         };
         let rows: Vec<ClockRow> = songs.iter().zip(&layout.prefixes).map(row).collect();
-        Ok(match self.inputs.clock(&rows, layout.columns)? {
-            Some(clock) => embedded.f_add(&clock)?,
+        Ok(match self.inputs.clocks(&rows, layout.columns)? {
+            Some(clocks) => embedded.f_add(&clocks)?,
             None => embedded,
         })
     }

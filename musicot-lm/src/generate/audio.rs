@@ -1,9 +1,11 @@
 //! The second phase: semantic audio tokens under a plan.
 
+use musicot_core::tch::Tensor;
+use musicot_core::tensor;
 use musicot_sampling::PhaseConfig;
 
 use super::rows::{Rows, RowsShape, for_all_rows, logits, with_null};
-use super::told::Told;
+use super::told::{Told, ToldRow};
 use super::{Chooser, expect_songs, song_streams};
 use crate::conditions::Conditions;
 use crate::config::{NullBranch, PlanMode};
@@ -19,7 +21,7 @@ pub struct AudioLength {
 }
 
 impl AudioLength {
-    /// Exactly so many: the model cannot end earlier or later.
+    /// Exactly so many: the model cannot end earlier or later. Where it would end earlier, it goes on with another token than its last.
     pub fn exact(tokens: usize) -> Self {
         Self { min_tokens: tokens, max_tokens: tokens }
     }
@@ -32,6 +34,11 @@ impl AudioLength {
     /// Most tokens.
     pub fn max_tokens(self) -> usize {
         self.max_tokens
+    }
+
+    /// The number of tokens, where it is no choice.
+    fn settled(self) -> Option<usize> {
+        (self.min_tokens == self.max_tokens).then_some(self.max_tokens)
     }
 
     fn validate(self) -> Result<()> {
@@ -120,7 +127,13 @@ impl MusicLm {
             .enumerate()
             .map(|(row, conditions)| Ok((conditions, self.audio_start(plan_of(row))?)));
         let starts = starts.collect::<Result<Vec<_>>>()?;
-        let rows = starts.iter().enumerate().map(|(row, (conditions, _))| (conditions, plan_of(row)));
+        // The unconditional branch is not told the length, as it is not told the tempo.
+        let length_of = |row: usize| request.length.settled().filter(|_| row < songs.len());
+        let rows = starts.iter().enumerate().map(|(row, (conditions, _))| ToldRow {
+            conditions,
+            plan: plan_of(row),
+            length: length_of(row),
+        });
         let mut told = Told::new(self, &rows.collect::<Vec<_>>())?;
         let shape = RowsShape { more_prefix: 0, window: self.config().attention_tokens() };
         Ok(AudioTokens {
@@ -193,17 +206,22 @@ impl AudioTokens<'_> {
 
     /// The next tokens; `None` when all songs have ended.
     fn step(&mut self) -> Result<Option<AudioStep>> {
-        let hidden = match self.last.take() {
+        let last = self.last.take();
+        let hidden = match &last {
             None => self.rows.hidden()?,
             Some(ids) => {
                 let told = self.told.at(self.next)?;
-                self.rows.roll(&ids, told.as_ref())?
+                self.rows.roll(ids, told.as_ref())?
             }
         };
-        let may_end = self.length.may_end(self.next);
-        let range = self.model.vocab().emits(Emission::Audio { may_end })?;
-        let chosen =
-            self.chooser.choose(logits(self.model, &hidden, range)?, &self.history, self.next as u64)?;
+        let range = self.model.vocab().emits(Emission::Audio { may_end: true })?;
+        let start = range.start;
+        let guided = self.chooser.guided(logits(self.model, &hidden, range)?)?;
+        let mut chosen = self.chooser.choose(guided.shallow_clone(), &self.history, self.next as u64)?;
+        if !self.length.may_end(self.next) {
+            let last: Vec<i64> = last.iter().flatten().map(|id| id - start).collect();
+            self.go_on(&guided, &last, &mut chosen)?;
+        }
         let tokens = self.take_in(&chosen);
         if tokens.iter().all(Option::is_none) {
             return Ok(None);
@@ -213,6 +231,25 @@ impl AudioTokens<'_> {
         let ids = tokens.iter().map(|token| vocab.audio(token.unwrap_or(AudioToken(0))));
         self.last = Some(for_all_rows(&ids.collect::<Result<Vec<_>>>()?, self.chooser.has_null()));
         Ok(Some(AudioStep { index: self.next, tokens }))
+    }
+
+    /// Other choices for songs that would end where they may not. A song comes to its end by way of the silence behind a last note, and were
+    /// nothing but the end forbidden, it would stay there: so it leaves the token that it is on as well.
+    fn go_on(&self, guided: &Tensor, last: &[i64], chosen: &mut [i64]) -> Result<()> {
+        let end = self.model.config().vocab.audio_tokens as i64;
+        if chosen.iter().all(|choice| *choice < end) {
+            return Ok(());
+        }
+        let others = tensor::copy(guided)?;
+        let _ = others.f_narrow(1, end, 1)?.f_fill_(f64::NEG_INFINITY)?;
+        for (song, token) in last.iter().take(chosen.len()).enumerate().filter(|_| end > 1) {
+            let _ = others.f_narrow(0, song as i64, 1)?.f_narrow(1, *token, 1)?.f_fill_(f64::NEG_INFINITY)?;
+        }
+        let others = self.chooser.choose(others, &self.history, self.next as u64)?;
+        for (choice, other) in chosen.iter_mut().zip(others).filter(|(choice, _)| **choice >= end) {
+            *choice = other;
+        }
+        Ok(())
     }
 
     /// Choices to tokens; notes which songs end.

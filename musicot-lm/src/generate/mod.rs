@@ -45,10 +45,14 @@ impl Chooser {
         self.guidance.needs_unconditional()
     }
 
-    /// `logits [rows, choices]`; `history` holds each song's earlier choices.
-    fn choose(&self, logits: Tensor, history: &[Vec<i64>], position: u64) -> Result<Vec<i64>> {
-        let logits = if self.has_null() { self.guidance.combine_halves(&logits)? } else { logits };
-        Ok(self.sampler.sample(logits, history, &self.streams, position)?)
+    /// Logits of all rows `[rows, choices]` to those of the songs `[songs, choices]`.
+    fn guided(&self, logits: Tensor) -> Result<Tensor> {
+        Ok(if self.has_null() { self.guidance.combine_halves(&logits)? } else { logits })
+    }
+
+    /// From the logits of the songs; `history` holds each song's earlier choices.
+    fn choose(&self, guided: Tensor, history: &[Vec<i64>], position: u64) -> Result<Vec<i64>> {
+        Ok(self.sampler.sample(guided, history, &self.streams, position)?)
     }
 }
 

@@ -1,18 +1,20 @@
 //! Laws of generation, on tiny random weights.
 
-use musicot_core::tch::{Kind, Tensor};
-use musicot_core::{GuidanceScale, tensor};
+use std::ops::Range;
+
+use musicot_core::tch::{Device, Kind, Tensor};
+use musicot_core::{GuidanceScale, ParamStore, tensor};
 use musicot_sampling::{PhaseConfig, SamplingConfig};
 use proptest::prelude::*;
 
 use super::rows::{Rows, RowsShape, logits};
-use super::told::Told;
+use super::told::{Told, ToldRow};
 use super::*;
 use crate::inputs::ClockRow;
 use crate::tests::{audio, clap, plan, tiny_config, tiny_model};
 use crate::{
-    AudioToken, Conditions, Emission, FixedThoughts, MusicLm, MusicLmConfig, NullBranch, Plan, PlanMode,
-    SectionSpan, Song, Tags, ThoughtCode, ThoughtOrder,
+    AudioToken, CausalLm, Conditions, Emission, FixedThoughts, Llama, LmSession, MusicLm, MusicLmConfig,
+    NullBranch, Plan, PlanMode, SectionSpan, SessionShape, Song, Tags, ThoughtCode, ThoughtOrder,
 };
 
 fn policy(temperature: f64, scale: f64) -> PhaseConfig {
@@ -60,14 +62,19 @@ fn tokens(model: &MusicLm, request: &AudioRequest, policy: &PhaseConfig) -> Vec<
     model.audio(request, policy).unwrap().finish().unwrap()
 }
 
-/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan, with tags told once, and everywhere with the beat).
+/// Decoding token by token gives the likelihoods of the whole sequence read at once (in both orders of the plan, with tags told once, and everywhere with the beat and the end).
 #[test]
 fn cached_is_full() {
     for (order, told) in
         [(ThoughtOrder::TimeMajor, false), (ThoughtOrder::LevelMajor, false), (ThoughtOrder::TimeMajor, true)]
     {
-        let config =
-            MusicLmConfig { thought_order: order, tags_everywhere: told, beat_clock: told, ..tiny_config() };
+        let config = MusicLmConfig {
+            thought_order: order,
+            tags_everywhere: told,
+            beat_clock: told,
+            end_clock: told,
+            ..tiny_config()
+        };
         let model = tiny_model(config);
         let song = Song {
             conditions: conditions(1),
@@ -75,9 +82,16 @@ fn cached_is_full() {
             audio: audio(13, 1),
             start: 0,
             ends: true,
+            rest: Some(0),
         };
-        let other =
-            Song { conditions: conditions(5), plan: None, audio: audio(16, 2), start: 0, ends: false };
+        let other = Song {
+            conditions: conditions(5),
+            plan: None,
+            audio: audio(16, 2),
+            start: 0,
+            ends: false,
+            rest: None,
+        };
         // A second, longer song beside it, so that rows are padded.
         let score = model.score(&[song.clone(), other]).unwrap().remove(0);
         assert_eq!((score.thoughts.len(), score.audio.len()), (9, 14));
@@ -105,7 +119,8 @@ fn stepwise_thoughts(model: &MusicLm, song: &Song) -> Vec<f32> {
 fn stepwise_audio(model: &MusicLm, song: &Song) -> Vec<f32> {
     let plan = song.plan.as_ref();
     let start = [(model.encode(&song.conditions).unwrap(), model.audio_start(plan).unwrap())];
-    let mut told = Told::new(model, &[(&start[0].0, plan)]).unwrap();
+    let length = song.rest.map(|rest| song.audio.len() + rest);
+    let mut told = Told::new(model, &[ToldRow { conditions: &start[0].0, plan, length }]).unwrap();
     let mut told = |index: usize| told.at(index).unwrap();
     let shape = RowsShape { more_prefix: 0, window: 6 };
     let mut rows = Rows::new(model, &start, told(0).as_ref(), &shape).unwrap();
@@ -137,7 +152,8 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 fn tags_everywhere_need_no_plan_and_are_nothing_without_tags() {
     let config = MusicLmConfig { tags_everywhere: true, plan: PlanMode::None, ..tiny_config() };
     let model = tiny_model(config);
-    let song = Song { conditions: conditions(1), plan: None, audio: audio(13, 1), start: 0, ends: true };
+    let song =
+        Song { conditions: conditions(1), plan: None, audio: audio(13, 1), start: 0, ends: true, rest: None };
     let score = model.score(std::slice::from_ref(&song)).unwrap().remove(0);
     assert_close(&score.audio, &stepwise_audio(&model, &song), "audio");
     let vectors = |conditions: &Conditions| {
@@ -159,16 +175,18 @@ fn the_beat_follows_the_place_in_the_piece() {
             .unwrap()
     };
     let (fast, none) = (with_tempo(Some(150.0)), with_tempo(None));
-    let rows = [Some(150.0), None].map(|tempo_bpm| ClockRow { tempo_bpm, column: 0, token: 0 });
-    let whole = model.inputs.clock(&rows, 200).unwrap().unwrap();
+    let rows = [Some(150.0), None].map(|tempo_bpm| ClockRow { tempo_bpm, column: 0, token: 0, left: None });
+    let whole = model.inputs.clocks(&rows, 200).unwrap().unwrap();
     assert_eq!(whole.select(0, 1).abs().max().double_value(&[]), 0.0);
-    let mut told = Told::new(&model, &[(&fast, None), (&none, None)]).unwrap();
+    let row = |conditions| ToldRow { conditions, plan: None, length: None };
+    let mut told = Told::new(&model, &[row(&fast), row(&none)]).unwrap();
     for n in [0, 1, 63, 64, 199] {
         assert!(told.at(n).unwrap().unwrap().allclose(&whole.select(1, n as i64), 1e-6, 1e-7, false), "{n}");
     }
-    assert!(Told::new(&model, &[(&none, None)]).unwrap().at(3).unwrap().is_none());
+    assert!(Told::new(&model, &[row(&none)]).unwrap().at(3).unwrap().is_none());
     // All phases return after 48 beats; at one token a second and 120 beats a minute that is after 24 tokens.
-    let mut song = Song { conditions: conditions(1), plan: None, audio: audio(13, 1), start: 0, ends: true };
+    let mut song =
+        Song { conditions: conditions(1), plan: None, audio: audio(13, 1), start: 0, ends: true, rest: None };
     song.conditions.tags.tempo_bpm = Some(120.0);
     let mut score = |start| {
         song.start = start;
@@ -176,6 +194,22 @@ fn the_beat_follows_the_place_in_the_piece() {
     };
     assert_close(&score(0), &score(24), "48 beats later");
     assert_ne!(score(0), score(1));
+}
+
+/// Only where the length is settled, and not in the unconditional branch.
+#[test]
+fn the_end_is_told_where_it_is_known() {
+    let config = MusicLmConfig { end_clock: true, plan: PlanMode::None, ..tiny_config() };
+    let model = tiny_model(config);
+    let song = |rest| Song { rest, conditions: conditions(1), audio: audio(8, 1), ..Default::default() };
+    let score = |rest| model.score(&[song(rest)]).unwrap().remove(0).audio;
+    assert_ne!(score(Some(0)), score(None));
+    assert_ne!(score(Some(0)), score(Some(5)));
+    assert_close(&score(Some(5)), &stepwise_audio(&model, &song(Some(5)))[..8], "audio");
+    let written =
+        |length| tokens(&model, &audio_request(&model, &[1], length, 2), &policy(0.0, 1.0)).remove(0);
+    let (known, open) = (written(AudioLength::exact(40)), written(AudioLength::between(40, 41)));
+    assert_ne!(known, open[..40]);
 }
 
 #[test]
@@ -187,6 +221,7 @@ fn the_plan_and_the_conditions_matter() {
         audio: audio(8, 1),
         start: 0,
         ends: false,
+        rest: None,
     };
     let score = |song: &Song| model.score(std::slice::from_ref(song)).unwrap().remove(0).audio;
     let other_plan = Song { plan: Some(plan(&model, 2, 2)), ..song.clone() };
@@ -194,6 +229,58 @@ fn the_plan_and_the_conditions_matter() {
     let no_clap = Song { conditions: Conditions { clap: None, ..conditions(1) }, ..song.clone() };
     for (what, changed) in [("plan", other_plan), ("embedding", other_clap), ("no embedding", no_clap)] {
         assert_ne!(score(&song), score(&changed), "{what}");
+    }
+}
+
+/// A decoder that holds every song to be over, else to go on with token 3, else with 5.
+struct Over(Llama);
+
+impl CausalLm for Over {
+    fn dim(&self) -> i64 {
+        self.0.dim()
+    }
+
+    fn vocab_size(&self) -> i64 {
+        self.0.vocab_size()
+    }
+
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+
+    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+        self.0.embed(ids)
+    }
+
+    fn forward(&self, embeddings: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        self.0.forward(embeddings, mask)
+    }
+
+    fn logits(&self, hidden: &Tensor, rows: Range<i64>) -> Result<Tensor> {
+        let logits = self.0.logits(hidden, rows)?.f_zeros_like()?;
+        for (token, value) in [(13, 3.0), (3, 2.0), (5, 1.0)] {
+            let _ = logits.f_narrow(1, token, 1)?.f_fill_(value)?;
+        }
+        Ok(logits)
+    }
+
+    fn session(&self, shape: &SessionShape) -> Result<Box<dyn LmSession + '_>> {
+        self.0.session(shape)
+    }
+}
+
+/// Forbidding the end alone would leave a song on the token before it.
+#[test]
+fn a_song_that_would_end_too_early_leaves_its_token() {
+    let config = MusicLmConfig { plan: PlanMode::None, ..tiny_config() };
+    let store = ParamStore::new(Device::Cpu, 1);
+    let llama = Llama::new(&store.root(), &config.llama).unwrap();
+    let model = MusicLm::with_decoder(config, store, Box::new(Over(llama))).unwrap();
+    for scale in [1.0, 2.0] {
+        let written =
+            |length| tokens(&model, &audio_request(&model, &[1, 2], length, 1), &policy(0.0, scale));
+        assert_eq!(written(AudioLength::exact(5)), vec![[3, 5, 3, 5, 3].map(AudioToken).to_vec(); 2]);
+        assert_eq!(written(AudioLength::between(2, 5)), vec![[3, 5].map(AudioToken).to_vec(); 2]);
     }
 }
 
@@ -324,7 +411,8 @@ fn bad_requests_are_errors() {
     assert!(audio(AudioLength::exact(12), Some(2)).is_some(), "a plan too short");
     assert!(audio(AudioLength::exact(0), Some(1)).is_some(), "nothing to write");
     assert!(audio(AudioLength::between(9, 8), Some(2)).is_some(), "ends before it may");
-    let mut scored = Song { conditions: conditions(1), plan: None, audio: vec![], start: 0, ends: false };
+    let mut scored =
+        Song { conditions: conditions(1), plan: None, audio: vec![], start: 0, ends: false, rest: None };
     assert!(model.score(std::slice::from_ref(&scored)).is_err(), "no token");
     scored.audio = vec![AudioToken(13)];
     assert!(model.score(std::slice::from_ref(&scored)).is_err(), "a token out of range");
@@ -357,6 +445,7 @@ fn logits_agree_across_batches_to_rounding() {
         audio: audio(12, n),
         start: 0,
         ends: false,
+        rest: None,
     };
     let together = model.score(&[song(1), song(2), song(5)]).unwrap();
     for (n, score) in [1, 2, 5].into_iter().zip(together) {

@@ -154,7 +154,7 @@ impl Thoughts<'_> {
         let logits = logits(self.model, &hidden, self.model.vocab().emits(Emission::Thought { level })?)?;
         // The place, not the order, keys the draw.
         let position = window * self.model.config().vocab.levels + level;
-        self.chooser.choose(logits, &self.history[level], position as u64)
+        self.chooser.choose(self.chooser.guided(logits)?, &self.history[level], position as u64)
     }
 }
 

@@ -13,6 +13,7 @@ fn song(model: &MusicLm) -> Song {
         audio: audio(8, 1),
         start: 0,
         ends: true,
+        rest: None,
     }
 }
 

@@ -105,6 +105,28 @@ fn learns_to_follow_the_plan(precision: Precision) {
     assert!(thoughts.iter().all(|nll| nll.is_finite()));
 }
 
+/// All parameters of the first model are taken over; those that it lacks are new. A model that lacks one of its parameters is refused.
+#[test]
+fn training_goes_on_from_another_model() {
+    let folder = prepared();
+    let data = || TokenDataset::read(folder.path().join("train")).unwrap();
+    let first = MusicLm::new(tiny_config(), Device::Cpu, 5).unwrap();
+    first.save(folder.path().join("first"), musicot_core::Storage::Native).unwrap();
+    let mut config = config(folder.path(), 1);
+    config.start_from = Some(folder.path().join("first"));
+    config.model.end_clock = true;
+    let task = LmTask::new(config.clone(), data(), None, None, Device::Cpu).unwrap();
+    let taken: std::collections::BTreeMap<_, _> = task.model().params().named().into_iter().collect();
+    for (name, tensor) in first.params().named() {
+        assert!(taken[&name].equal(&tensor), "{name}");
+    }
+    assert_eq!(taken.len(), first.params().named().len() + 1);
+    task.into_model().save(folder.path().join("first"), musicot_core::Storage::Native).unwrap();
+    config.model.end_clock = false;
+    let error = LmTask::new(config, data(), None, None, Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("start_from") && error.contains("end_proj"), "{error}");
+}
+
 #[test]
 fn what_is_not_given_is_not_seen() {
     let data = dataset(4, 6);

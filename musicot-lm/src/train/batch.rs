@@ -59,6 +59,7 @@ impl<'a> Crop<'a> {
             audio: self.piece.audio[self.tokens.clone()].to_vec(),
             start: self.tokens.start,
             ends: self.tokens.end == self.piece.audio.len(),
+            rest: Some(self.piece.audio.len() - self.tokens.end),
         })
     }
 
@@ -132,6 +133,9 @@ fn drop_some(song: &mut Song, config: &LmTrainConfig, draws: &mut Draws) {
     }
     if chance(draws, if all { drop.plan_with_all } else { drop.plan }) {
         song.plan = None;
+    }
+    if chance(draws, drop.each) || all {
+        song.rest = None;
     }
 }
 

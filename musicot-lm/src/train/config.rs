@@ -13,7 +13,7 @@ use crate::{Error, MusicLmConfig, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DropConfig {
-    /// Each condition (CLAP, tags, sections, lyrics) by itself.
+    /// Each condition (CLAP, tags, sections, lyrics, the distance of the end) by itself.
     pub each: f64,
     /// All conditions together: the null branch.
     pub all: f64,
@@ -39,6 +39,8 @@ pub struct LmTrainConfig {
     pub model: MusicLmConfig,
     /// Optimiser and schedule.
     pub train: TrainConfig,
+    /// Stage directory of a trained model to go on from; parameters that it lacks start fresh. From random weights when absent.
+    pub start_from: Option<PathBuf>,
     /// Directory of the training data, see [`super::TokenDataset`].
     pub data: PathBuf,
     /// Directory of the validation data.
@@ -70,6 +72,7 @@ impl Default for LmTrainConfig {
         Self {
             model: MusicLmConfig::default(),
             train: TrainConfig::default(),
+            start_from: None,
             data: PathBuf::from("data/tokens/train"),
             validation: None,
             tokenizer: None,

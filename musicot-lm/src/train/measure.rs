@@ -141,6 +141,7 @@ fn crops(
             Given::Embedding => Conditions { clap: song.conditions.clap, ..Conditions::default() },
             Given::Nothing => Conditions::default(),
         };
+        song.rest = song.rest.filter(|_| config.given == Given::All);
         Ok(song)
     };
     (0..windows).step_by(step).map(crop).collect()

@@ -1,5 +1,6 @@
 //! The training loop's view of the model.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use musicot_core::ParamStore;
@@ -11,7 +12,7 @@ use super::measure::{NllConfig, PlanSource, audio_nll_per_piece, mean, thought_n
 use super::{LmTrainConfig, TokenDataset, train_tokenizer};
 use crate::config::PlanMode;
 use crate::lyrics::TOKENIZER_FILE;
-use crate::{LyricTokenizer, MusicLm, Result};
+use crate::{Error, LyricTokenizer, MusicLm, Result};
 
 /// A model, its data and its loss: cross-entropy of the plan's codes and of the audio tokens, each over its own range of ids.
 pub struct LmTask {
@@ -22,10 +23,10 @@ pub struct LmTask {
 }
 
 impl LmTask {
-    /// A task with fresh weights.
+    /// A task with fresh weights, or those of [`LmTrainConfig::start_from`].
     ///
     /// # Errors
-    /// The configuration is out of range, or a dataset does not fit the model.
+    /// The configuration is out of range, or a dataset does not fit the model, or the model to start from has parameters that this one lacks.
     pub fn new(
         config: LmTrainConfig,
         data: TokenDataset,
@@ -44,6 +45,9 @@ impl LmTask {
             }
         };
         let mut model = MusicLm::new(config.model.clone(), device, config.train.seed)?;
+        if let Some(dir) = &config.start_from {
+            take_over(&model, dir)?;
+        }
         if let Some(tokenizer) = tokenizer {
             model.set_tokenizer(tokenizer)?;
         }
@@ -108,6 +112,25 @@ impl LmTask {
         figures.push(("thought_loss".to_owned(), mean(&thought_nll_per_piece(&self.model, data, &config)?)));
         Ok(figures)
     }
+}
+
+/// Copies all parameters of the model in `dir`.
+fn take_over(model: &MusicLm, dir: &Path) -> Result<()> {
+    let source = MusicLm::load(dir, model.params().device())?;
+    let own: HashMap<String, Tensor> = model.params().named().into_iter().collect();
+    for (name, tensor) in source.params().named() {
+        let size = tensor.size();
+        match own.get(&name) {
+            Some(target) if target.size() == size => target.f_detach()?.f_copy_(&tensor.f_detach()?)?,
+            other => {
+                let expected =
+                    other.map_or("no such parameter".to_owned(), |own| format!("{:?}", own.size()));
+                let reason = format!("`{name}` of {}: expected {expected}, got {size:?}", dir.display());
+                return Err(Error::config("start_from", reason));
+            }
+        };
+    }
+    Ok(())
 }
 
 fn value(tensor: &Tensor) -> Result<f64> {
