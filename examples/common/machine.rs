@@ -13,10 +13,22 @@ pub fn describe() -> String {
     format!("{model}, {cores} cores, {}", std::env::consts::OS)
 }
 
-/// The arguments, under the example's name.
-pub fn command_line(example: &str) -> String {
-    let words = std::env::args().skip(1);
-    std::iter::once(example.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+/// The command of xtask that gives this process its arguments, of which the first `names` are its own.
+pub fn command_line(task: &str, names: usize) -> String {
+    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    let (names, flags) = words.split_at(names.min(words.len()));
+    let dashes = (!flags.is_empty()).then_some("--");
+    let all = ["cargo", "xtask", task].into_iter().chain(names.iter().map(String::as_str)).chain(dashes);
+    all.chain(flags.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=,:".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// Today, as `2026-01-31`.

@@ -4,7 +4,7 @@ use musicot::codec::SemanticTokenizer;
 use musicot::core::train::Record;
 use musicot::{Generator, Quiet, Song};
 use musicot_eval::clip::{ClipStats, share_inside};
-use musicot_eval::tokens::{SharedRun, longest_shared_run};
+use musicot_eval::tokens::{changes, longest_shared_run};
 
 use crate::Context;
 use crate::common::{Outcome, note};
@@ -22,8 +22,8 @@ const JUDGED: [&str; 4] = ["flatness", "onset_rate_hz", "chroma_entropy_bits", "
 /// Least share of clips inside the corpus' range (of the corpus' own clips 0.9 are).
 const LEAST_INSIDE: f64 = 0.9;
 
-/// A longer run of tokens shared with a training piece is a copy.
-const MOST_SHARED_SECS: f64 = 3.0;
+/// A longer run of changes shared with a training piece is a copy: 3 s of the corpus, whose tokens change some ten times a second.
+const MOST_SHARED_CHANGES: f64 = 30.0;
 
 pub fn figures(context: &Context) -> Outcome<Measured> {
     let mut generator = context.stages.generator()?;
@@ -76,31 +76,48 @@ fn likeness(context: &Context, songs: &[Song]) -> Outcome<Vec<Figure>> {
     Ok(inside.iter().map(figure).collect())
 }
 
-/// The longest run of tokens that a clip shares with a piece trained on; beside it what held-out music shares by chance.
+/// The longest run of tokens that a clip shares with a piece trained on; beside it what held-out music shares by chance. A tone that is held
+/// for seconds is one token, again and again, in every piece: what can be copied is how tokens change.
 fn copies(context: &Context, records: &[&Record], songs: &[Song]) -> Outcome<Vec<Figure>> {
     let corpus = training_tokens(context)?;
-    let longest = |sequences: &[Vec<i64>]| -> Outcome<usize> {
-        let mut most = 0;
-        for sequence in sequences {
-            let run: Option<SharedRun> = longest_shared_run(sequence, &corpus)?;
-            most = most.max(run.map_or(0, |run| run.tokens));
-        }
-        Ok(most)
-    };
-    let made: Vec<Vec<i64>> = songs.iter().map(|song| song.manifest.tokens.clone()).collect();
     let semantic = context.stages.semantic()?;
+    let rate = semantic.token_rate_hz();
     let mut held_out = Vec::new();
     for record in records {
         let mut own = tokens(&semantic, &audio(&context.heldout, &record.audio, semantic.sample_rate_hz())?)?;
-        own.truncate((context.options.secs * semantic.token_rate_hz()).round() as usize);
+        own.truncate((context.options.secs * rate).round() as usize);
         held_out.push(own);
     }
-    let secs = |run: usize| run as f64 / semantic.token_rate_hz();
-    Ok(vec![
-        Figure::of("longest run of tokens shared with a training piece, seconds", secs(longest(&made)?))
-            .at_most(MOST_SHARED_SECS),
-        Figure::of("the same of as long clips of held-out pieces, seconds", secs(longest(&held_out)?)),
-    ])
+    let made: Vec<Vec<i64>> = songs.iter().map(|song| song.manifest.tokens.clone()).collect();
+    let secs = |run: usize| run as f64 / rate;
+    let mut figures = vec![
+        Figure::of(
+            "longest run of tokens shared with a training piece, seconds",
+            secs(longest(&made, &corpus)?),
+        ),
+        Figure::of(
+            "the same of as long clips of held-out pieces, seconds",
+            secs(longest(&held_out, &corpus)?),
+        ),
+    ];
+    let corpus: Vec<Vec<i64>> = corpus.iter().map(|piece| changes(piece)).collect();
+    let run =
+        |clips: &[Vec<i64>]| longest(&clips.iter().map(|clip| changes(clip)).collect::<Vec<_>>(), &corpus);
+    figures.push(
+        Figure::of("longest run of changes of token shared with one", run(&made)? as f64)
+            .at_most(MOST_SHARED_CHANGES),
+    );
+    figures.push(Figure::of("the same of as long clips of held-out pieces", run(&held_out)? as f64));
+    Ok(figures)
+}
+
+/// Tokens of the longest run that one of the clips shares with a piece.
+fn longest(clips: &[Vec<i64>], corpus: &[Vec<i64>]) -> Outcome<usize> {
+    let mut most = 0;
+    for clip in clips {
+        most = most.max(longest_shared_run(clip, corpus)?.map_or(0, |run| run.tokens));
+    }
+    Ok(most)
 }
 
 /// Seconds of work per second of audio, the loading of the stages included.

@@ -8,7 +8,7 @@ use musicot::lm::{MusicLm, Plan};
 use musicot::rvq::VectorQuantizer;
 use musicot_eval::significance::matched_pairs;
 use musicot_eval::statistics::{bootstrap_mean, correlation};
-use musicot_eval::tokens::longest_shared_run;
+use musicot_eval::tokens::{changes, longest_shared_run};
 use ndarray::{Array1, Array2};
 
 use crate::arms::{Arm, Way};
@@ -158,7 +158,7 @@ fn timbre(a: &Heard, b: &Heard) -> Option<f64> {
     correlation(&mean(a)?, &mean(b)?).ok()?
 }
 
-/// Runs of tokens shared with any piece trained on; what held-out music shares by chance is beside it.
+/// Runs shared with any piece trained on, of tokens and of their changes; what held-out music shares by chance is beside them.
 fn memorised(
     context: &Context,
     report: &mut Report<'_>,
@@ -170,26 +170,37 @@ fn memorised(
     let ids =
         |piece: &musicot::lm::train::TokenPiece| piece.audio.iter().map(|token| i64::from(token.0)).collect();
     let corpus: Vec<Vec<i64>> = corpus.pieces().iter().map(ids).collect();
-    let runs = |songs: &mut dyn Iterator<Item = &Vec<i64>>| -> Outcome<Vec<f64>> {
-        songs
-            .map(|song| {
-                let run = longest_shared_run(song, &corpus)?;
-                Ok(run.map_or(0.0, |run| run.secs(lm.config().token_rate_hz)))
-            })
-            .collect()
-    };
-    let made = runs(&mut arm.tokens.iter())?;
-    let heldout = runs(&mut sources.iter().map(|source| &source.tokens))?;
+    let changing: Vec<Vec<i64>> = corpus.iter().map(|piece| changes(piece)).collect();
+    let mut rows = Vec::new();
+    let clips: [(&str, Vec<&Vec<i64>>); 2] = [
+        ("generated", arm.tokens.iter().collect()),
+        ("held-out references (chance)", sources.iter().map(|source| &source.tokens).collect()),
+    ];
+    for (name, clips) in clips {
+        let (mut secs, mut steps) = (Vec::new(), Vec::new());
+        for tokens in clips {
+            let run = longest_shared_run(tokens, &corpus)?;
+            secs.push(run.map_or(0.0, |run| run.secs(lm.config().token_rate_hz)));
+            steps.push(longest_shared_run(&changes(tokens), &changing)?.map_or(0.0, |run| run.tokens as f64));
+        }
+        let longest = |runs: &[f64]| runs.iter().copied().fold(0.0, f64::max);
+        rows.push(row![
+            name,
+            bootstrap_mean(&secs, rng())?,
+            longest(&secs),
+            bootstrap_mean(&steps, rng())?,
+            longest(&steps)
+        ]);
+    }
+    report.text(
+        "A tone held for seconds is one token again and again, in every piece; its changes are the tokens with each held one counted once.",
+    );
     report.table(
-        format!("Longest run of tokens shared with any of {} pieces trained on, seconds", corpus.len()),
-        ["clips", "mean", "longest"],
-        vec![
-            row!["generated", bootstrap_mean(&made, rng())?, made.iter().copied().fold(0.0, f64::max)],
-            row![
-                "held-out references (chance)",
-                bootstrap_mean(&heldout, rng())?,
-                heldout.iter().copied().fold(0.0, f64::max)
-            ],
-        ],
+        format!(
+            "Longest run of tokens, and of their changes, shared with any of {} pieces trained on",
+            corpus.len()
+        ),
+        ["clips", "seconds, mean", "seconds, longest", "changes, mean", "changes, longest"],
+        rows,
     )
 }

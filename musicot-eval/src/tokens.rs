@@ -56,6 +56,18 @@ pub fn longest_shared_run<P: AsRef<[i64]>>(sequence: &[i64], corpus: &[P]) -> Re
     Ok(best)
 }
 
+/// Each token once, however long it is held: a sequence without its durations. A tone or a pause of some seconds is one token again and
+/// again, in every piece; in what is left of them, a long shared run is a copy.
+///
+/// ```
+/// assert_eq!(musicot_eval::tokens::changes(&[3, 3, 3, 7, 3, 3]), [3, 7, 3]);
+/// ```
+pub fn changes(tokens: &[i64]) -> Vec<i64> {
+    let mut changes = tokens.to_vec();
+    changes.dedup();
+    changes
+}
+
 /// All substrings with the same set of end positions.
 #[derive(Debug, Clone, Default)]
 struct State {

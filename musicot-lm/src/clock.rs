@@ -8,8 +8,9 @@ const PERIODS_BEATS: [f64; 11] = [1.0 / 4.0, 1.0 / 3.0, 1.0 / 2.0, 1.0, 2.0, 3.0
 /// Values per position: a one, which says that there is a clock, then cosine and sine of each phase.
 pub(crate) const BEAT_FEATURES: usize = 1 + 2 * PERIODS_BEATS.len();
 
-/// Times within which the end is near, seconds: from the last note's decay to the last sections.
-const REACHES_SECS: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+/// Times within which the end is near, seconds: a last note's decay, a last bar. Not a last section: pieces end quietly, and a clip of ten seconds
+/// would be nothing but such an end.
+const REACHES_SECS: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 
 /// Values per position: a one, which says that the end is known, then how near it is on each scale.
 pub(crate) const END_FEATURES: usize = 1 + REACHES_SECS.len();
@@ -72,6 +73,6 @@ mod tests {
             let (far, near) = (end_features(far), end_features(near));
             assert!(far[1..].iter().zip(&near[1..]).all(|(far, near)| far < near), "{far:?} {near:?}");
         }
-        assert!((end_features(8.0)[6] - (-1.0_f32).exp()).abs() < 1e-6);
+        assert!((end_features(4.0)[5] - (-1.0_f32).exp()).abs() < 1e-6);
     }
 }
