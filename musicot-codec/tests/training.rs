@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use musicot_codec::train::{CodecTrainConfig, NoteTokenizerTrainConfig, train_codec, train_semantic};
 use musicot_codec::{NoteTokenizerConfig, SpectralCodecConfig, WavOptions, write_wav};
 use musicot_core::tch::{self, Device};
-use musicot_core::train::{Observer, Silent, StepReport, Summary, TrainConfig};
+use musicot_core::train::{Method, Observer, Silent, StepReport, Summary, TrainConfig};
 use musicot_core::{AudioBuffer, CounterRng};
 
 /// Clips of random notes with a decay, and their manifest.
@@ -80,11 +80,8 @@ fn learns_and_resumes(train: impl Fn(&Path, &mut dyn Observer) -> Summary, fall:
     }
 }
 
-#[test]
-fn codec() {
-    let root = tempfile::tempdir().unwrap();
-    let manifest = corpus(root.path());
-    let config = CodecTrainConfig {
+fn codec_config(manifest: PathBuf) -> CodecTrainConfig {
+    CodecTrainConfig {
         model: SpectralCodecConfig {
             sample_rate_hz: 8_000,
             n_fft: 512,
@@ -108,8 +105,29 @@ fn codec() {
         batch: 2,
         crop_latents: 20,
         ..CodecTrainConfig::default()
-    };
+    }
+}
+
+#[test]
+fn codec() {
+    let root = tempfile::tempdir().unwrap();
+    let config = codec_config(corpus(root.path()));
     learns_and_resumes(|run, observer| train_codec(&config, run, Device::Cpu, observer).unwrap(), 0.7);
+}
+
+#[test]
+fn a_codec_goes_on_from_another() {
+    let root = tempfile::tempdir().unwrap();
+    let (first, second) = (root.path().join("first"), root.path().join("second"));
+    let mut config = codec_config(corpus(root.path()));
+    train_codec(&config, &first, Device::Cpu, &mut Silent).unwrap();
+    config.start_from = Some(first.join("model"));
+    train_codec(&config, &second, Device::Cpu, &mut Silent).unwrap();
+    // The same crop by the new codec and by the one that has learned.
+    assert!(losses(&second)[0] < 0.8 * losses(&first)[0]);
+    config.model.dim = 32;
+    let error = train_codec(&config, &root.path().join("third"), Device::Cpu, &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("start_from"), "{error}");
 }
 
 #[test]
@@ -131,7 +149,7 @@ fn note_tokeniser() {
             vocabulary_size: 24,
             ..NoteTokenizerConfig::default()
         },
-        train: optimisation(40),
+        train: TrainConfig { optimizer: Method::Muon, ..optimisation(40) },
         manifest: manifest.clone(),
         heldout: manifest,
         batch: 2,

@@ -32,7 +32,16 @@ impl Init {
 
 struct Param {
     tensor: Tensor,
-    trainable: bool,
+    role: Role,
+}
+
+/// What a tensor is to an optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Weight,
+    /// Rows that are looked up one at a time.
+    Table,
+    Buffer,
 }
 
 /// The parameters and buffers of one model on one device.
@@ -93,9 +102,14 @@ impl ParamStore {
         let params = self.params.borrow();
         params
             .iter()
-            .filter(|(_, p)| p.trainable && p.tensor.requires_grad())
+            .filter(|(_, p)| p.role != Role::Buffer && p.tensor.requires_grad())
             .map(|(name, p)| (name.clone(), p.tensor.shallow_clone()))
             .collect()
+    }
+
+    /// Whether a parameter is a table ([`Scope::table`]).
+    pub fn is_table(&self, name: &str) -> bool {
+        self.params.borrow().get(name).is_some_and(|param| param.role == Role::Table)
     }
 
     /// Number of values in all parameters and buffers.
@@ -128,6 +142,30 @@ impl ParamStore {
         self.load(&Checkpoint::open(path)?, &LoadOptions::default())
     }
 
+    /// Copies the tensors of another store whose names are `wanted`; what only this store has stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Input`] names a tensor that this store lacks or has in another shape; then nothing was changed.
+    pub fn copy_from(&self, other: &Self, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let own = self.params.borrow();
+        let pair = |(name, value): (String, Tensor)| {
+            let target = own.get(&name).map(|param| param.tensor.shallow_clone());
+            match target {
+                Some(target) if target.size() == value.size() => Ok((target, value)),
+                other => {
+                    let expected =
+                        other.map_or("no such tensor".to_owned(), |own| format!("{:?}", own.size()));
+                    Err(Error::input(&name, format!("expected {expected}, got {:?}", value.size())))
+                }
+            }
+        };
+        let pairs = other.named().into_iter().filter(|(name, _)| wanted(name)).map(pair);
+        for (mut target, value) in pairs.collect::<Result<Vec<_>>>()? {
+            tch::no_grad(|| target.f_copy_(&value))?;
+        }
+        Ok(())
+    }
+
     /// Writes every parameter to a safetensors file, atomically.
     ///
     /// # Errors
@@ -136,14 +174,14 @@ impl ParamStore {
         checkpoint::write(path, &self.named(), storage)
     }
 
-    fn add(&self, name: String, tensor: Tensor, trainable: bool) -> Result<Tensor> {
+    fn add(&self, name: String, tensor: Tensor, role: Role) -> Result<Tensor> {
         checkpoint::expect_name(&name)?;
         let mut params = self.params.borrow_mut();
         if params.contains_key(&name) {
             return Err(Error::input("parameter", format!("`{name}` is made twice")));
         }
         let handle = tensor.shallow_clone();
-        params.insert(name, Param { tensor, trainable });
+        params.insert(name, Param { tensor, role });
         Ok(handle)
     }
 }
@@ -182,11 +220,23 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// [`Error::Input`] when the name is taken or reserved, or a size is negative or huge; libtorch could not allocate.
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.make(name, shape, init, Role::Weight)
+    }
+
+    /// Makes a trainable parameter whose rows are looked up one at a time: optimisers that treat a matrix as a whole leave it out.
+    ///
+    /// # Errors
+    /// See [`Scope::param`].
+    pub fn table(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.make(name, shape, init, Role::Table)
+    }
+
+    fn make(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Result<Tensor> {
         let name = self.path(name);
         shape::count(&name, shape)?;
         let Some(seed) = self.store.seed else {
             let zeros = Tensor::f_zeros(shape, (self.store.kind, self.store.device))?;
-            return self.store.add(name, zeros, true);
+            return self.store.add(name, zeros, role);
         };
         let rng = CounterRng::new(seed).stage("init").stage(&name);
         let tensor = match init {
@@ -197,7 +247,7 @@ impl<'a> Scope<'a> {
                 rng.uniform(0, shape, self.store.device)?.f_mul_scalar(2.0 * bound)?.f_sub_scalar(bound)?
             }
         };
-        self.store.add(name, tensor.f_to_kind(self.store.kind)?.f_set_requires_grad(true)?, true)
+        self.store.add(name, tensor.f_to_kind(self.store.kind)?.f_set_requires_grad(true)?, role)
     }
 
     /// Makes a buffer: saved and loaded, never trained by gradients.
@@ -206,7 +256,7 @@ impl<'a> Scope<'a> {
     /// [`Error::Input`] when the name is taken or reserved.
     pub fn buffer(&self, name: &str, value: Tensor) -> Result<Tensor> {
         let value = value.f_detach()?.f_to_device(self.store.device)?;
-        self.store.add(self.path(name), value, false)
+        self.store.add(self.path(name), value, Role::Buffer)
     }
 
     fn path(&self, name: impl std::fmt::Display) -> String {

@@ -5,7 +5,7 @@
 
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::tensor::to_vec;
-use musicot_core::train::{AdamW, TrainConfig};
+use musicot_core::train::{Method, Optimizer, TrainConfig};
 use musicot_core::{CounterRng, Error, Init, ParamStore};
 
 const SHAPES: [(&str, &[i64], bool); 4] =
@@ -69,7 +69,7 @@ fn twenty_steps_are_those_of_the_paper() {
     let unused = store.root().param("unused", &[2, 2], Init::Normal(1.0)).unwrap();
     let mut slow: Vec<Slow> = params.iter().zip(SHAPES).map(|(p, (_, _, d))| Slow::new(p, d)).collect();
     let mut idle = Slow::new(&unused, true);
-    let mut optimizer = AdamW::new(&store, true).unwrap();
+    let mut optimizer = Optimizer::new(&store, Method::AdamW, true).unwrap();
     assert_eq!(optimizer.names(), ["matrix", "unused", "gain", "scalar", "vector"]);
 
     let mut clipped = 0;
@@ -128,7 +128,7 @@ fn parameters_keep_shape_values_and_their_handles() {
         .collect();
     let empty = store.root().param("empty", &[0, 3], Init::Normal(1.0)).unwrap();
     let before: Vec<Vec<f32>> = handles.iter().map(|h| to_vec(h).unwrap()).collect();
-    let mut optimizer = AdamW::new(&store, false).unwrap();
+    let mut optimizer = Optimizer::new(&store, Method::AdamW, false).unwrap();
     for ((handle, before), (_, shape, _)) in handles.iter().zip(&before).zip(SHAPES) {
         assert_eq!((handle.size(), &to_vec(handle).unwrap()), (shape.to_vec(), before));
         assert!(handle.is_leaf() && handle.requires_grad());
@@ -150,5 +150,95 @@ fn a_model_without_parameters_is_refused() {
     let store = ParamStore::new(Device::Cpu, 2);
     let _ = store.root().param("w", &[2], Init::Const(0.0)).unwrap();
     store.freeze("w");
-    assert!(matches!(AdamW::new(&store, true), Err(Error::Input { .. })));
+    assert!(matches!(Optimizer::new(&store, Method::AdamW, true), Err(Error::Input { .. })));
+}
+
+/// `[rows][columns]` times `[columns][others]`.
+fn product(left: &[Vec<f64>], right: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let columns = right.first().map_or(0, Vec::len);
+    let cell = |row: &[f64], column: usize| row.iter().zip(right).map(|(l, r)| l * r[column]).sum();
+    left.iter().map(|row| (0..columns).map(|column| cell(row, column)).collect()).collect()
+}
+
+fn transposed(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    (0..matrix[0].len()).map(|column| matrix.iter().map(|row| row[column]).collect()).collect()
+}
+
+fn rows_of(tensor: &Tensor) -> Vec<Vec<f64>> {
+    let values: Vec<f64> = to_vec(tensor).unwrap().into_iter().map(f64::from).collect();
+    values.chunks(tensor.size()[1] as usize).map(<[f64]>::to_vec).collect()
+}
+
+/// Moments of 19 singular values `s` of a matrix: sums of `s^2` and of `s^4`.
+fn moments(matrix: &[Vec<f64>]) -> [f64; 2] {
+    let gram = product(&transposed(matrix), matrix);
+    let trace = |matrix: &[Vec<f64>]| (0..matrix.len()).map(|i| matrix[i][i]).sum();
+    [trace(&gram), trace(&product(&gram, &gram))]
+}
+
+#[test]
+fn muon_moves_matrices_by_all_their_directions_alike() {
+    // Tall, wide and twice the same shape; their gradients have singular values that lie far apart.
+    let shapes: [(&str, i64, i64); 4] = [("a", 40, 19), ("b", 19, 40), ("c", 19, 40), ("d", 19, 19)];
+    let config = TrainConfig {
+        learning_rate: 0.01,
+        warmup_steps: 0,
+        weight_decay: 0.0,
+        clip_norm: 0.0,
+        optimizer: Method::Muon,
+        ..TrainConfig::default()
+    };
+    let store = ParamStore::new(Device::Cpu, 4);
+    let gradient = |name: &str, rows: i64, columns: i64| {
+        let draw = |part: &str, shape: &[i64]| {
+            CounterRng::new(5).stage(name).stage(part).normal(0, shape, Device::Cpu).unwrap()
+        };
+        let weak = draw("rest", &[rows, columns]) * 0.3;
+        draw("left", &[rows, 1]).matmul(&draw("right", &[1, columns])) + weak
+    };
+    let params: Vec<Tensor> = shapes
+        .iter()
+        .map(|(name, rows, columns)| store.root().param(name, &[*rows, *columns], Init::Normal(1.0)).unwrap())
+        .collect();
+    let table = store.root().table("table", &[19, 40], Init::Normal(1.0)).unwrap();
+    let before: Vec<Vec<Vec<f64>>> = params.iter().map(rows_of).collect();
+    let table_before = rows_of(&table);
+    let mut optimizer = Optimizer::new(&store, Method::Muon, false).unwrap();
+    assert_eq!(optimizer.names(), ["d", "b", "c", "a", "table"]);
+    let mut loss: Tensor = (&table * gradient("table", 19, 40)).sum(Kind::Float);
+    for (param, (name, rows, columns)) in params.iter().zip(shapes) {
+        loss += (param * gradient(name, rows, columns)).sum(Kind::Float);
+    }
+    loss.backward();
+    optimizer.step(&config, 0).unwrap();
+
+    for ((param, before), (name, rows, columns)) in params.iter().zip(&before).zip(shapes) {
+        let scale = 0.01 * 0.2 * (rows.max(columns) as f64).sqrt();
+        let step: Vec<Vec<f64>> = rows_of(param)
+            .iter()
+            .zip(before)
+            .map(|(now, before)| now.iter().zip(before).map(|(now, before)| (before - now) / scale).collect())
+            .collect();
+        // All 19 singular values are near one: so are the means of their second and fourth powers. Of the gradient, scaled to the same second
+        // moment, the fourth is above three.
+        let [second, fourth] = moments(&step).map(|moment| moment / 19.0);
+        assert!((0.6..1.3).contains(&second) && (0.5..1.6).contains(&fourth), "{name}: {second} {fourth}");
+        let own = rows_of(&gradient(name, rows, columns));
+        let [second, fourth] = moments(&own).map(|moment| moment / 19.0);
+        assert!(fourth / (second * second) > 3.0, "{name}: {second} {fourth}");
+        // The same singular vectors: the product with the gradient's transpose is symmetric, and its trace, the sum of the gradient's singular values
+        // times those of the step, is positive.
+        let across = product(&transposed(&own), &step);
+        let size = across.iter().flatten().fold(0.0_f64, |most, value| most.max(value.abs()));
+        for (i, row) in across.iter().enumerate() {
+            for (j, value) in row.iter().enumerate() {
+                assert!((value - across[j][i]).abs() < 1e-3 * size, "{name}: {i} {j}");
+            }
+        }
+        assert!((0..across.len()).map(|i| across[i][i]).sum::<f64>() > 0.0);
+    }
+    // A table is AdamW's: the first step is the learning rate for each value.
+    for (now, before) in rows_of(&table).iter().flatten().zip(table_before.iter().flatten()) {
+        assert!(((now - before).abs() - 0.01).abs() < 1e-5, "{now} {before}");
+    }
 }

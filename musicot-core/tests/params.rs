@@ -128,3 +128,38 @@ fn stores_can_be_sent() {
     is_send::<musicot_core::nn::KvCache>();
     is_send::<musicot_core::dsp::Stft>();
 }
+
+#[test]
+fn tensors_are_copied_by_name() {
+    let stores = [1, 2].map(|seed| ParamStore::new(Device::Cpu, seed));
+    let of = |store: &ParamStore, name: &str, size: i64| {
+        store.root().param(name, &[size], Init::Normal(1.0)).unwrap()
+    };
+    let (from, into) = (&stores[0], &stores[1]);
+    let (a, b, kept) = (of(from, "a", 3), of(from, "b", 4), of(into, "kept", 2));
+    let (into_a, kept_before) = (of(into, "a", 3), to_vec(&kept).unwrap());
+    let into_b = of(into, "b", 5);
+    let before = to_vec(&into_a).unwrap();
+    // A tensor of another shape is named, and nothing is copied.
+    let error = into.copy_from(from, |_| true).unwrap_err().to_string();
+    assert!(error.contains('b') && error.contains("[5]") && error.contains("[4]"), "{error}");
+    assert_eq!(to_vec(&into_a).unwrap(), before);
+    into.copy_from(from, |name| name != "b").unwrap();
+    assert_eq!(to_vec(&into_a).unwrap(), to_vec(&a).unwrap());
+    assert_ne!(to_vec(&into_b).unwrap()[..4], to_vec(&b).unwrap());
+    assert_eq!(to_vec(&kept).unwrap(), kept_before);
+    assert!(into_a.requires_grad());
+    // One that is not there is named.
+    let error = from.copy_from(into, |name| name == "kept").unwrap_err().to_string();
+    assert!(error.contains("kept"), "{error}");
+}
+
+#[test]
+fn tables_are_told_from_other_parameters() {
+    let store = ParamStore::new(Device::Cpu, 1);
+    let _ = store.root().param("matrix", &[3, 2], Init::Normal(1.0)).unwrap();
+    let _ = store.root().table("table", &[3, 2], Init::Normal(1.0)).unwrap();
+    let names: Vec<String> = store.trainable().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["matrix", "table"]);
+    assert_eq!(["matrix", "table", "none"].map(|name| store.is_table(name)), [false, true, false]);
+}

@@ -58,7 +58,7 @@ impl Inputs {
         };
         Ok(Self {
             clap: Linear::new(&scope.sub("clap_proj"), config.clap_dim, positions * dim, false)?,
-            clap_null: scope.param("clap_null", &[positions, dim], Init::Normal(0.02))?,
+            clap_null: scope.table("clap_null", &[positions, dim], Init::Normal(0.02))?,
             window: added("window_proj")?,
             tags: config.tags_everywhere.then(|| added("tags_proj")).transpose()?,
             beat: config.beat_clock.then(|| clock("clock_proj", BEAT_FEATURES)).transpose()?,

@@ -1,9 +1,8 @@
 //! The model a run starts from.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use musicot_core::tch::{self, Device, Tensor};
+use musicot_core::tch::{Device, Tensor};
 use musicot_core::{Error, Result, Storage};
 
 use super::config::ClapTrainConfig;
@@ -55,7 +54,9 @@ fn make(config: &ClapTrainConfig, corpus: &Corpus) -> Result<Clap> {
         return Ok(trained);
     }
     let model = untrained(config, corpus)?;
-    copy_but_text_tower(&trained, &model, dir)?;
+    // Projections of another width: the text towers differ in size.
+    let copied = model.params().copy_from(trained.params(), |name| !name.starts_with(TEXT_TOWER));
+    copied.map_err(|e| Error::format(dir, e.to_string()))?;
     Ok(model)
 }
 
@@ -73,18 +74,4 @@ fn untrained(config: &ClapTrainConfig, corpus: &Corpus) -> Result<Clap> {
     let model = Clap::with_tokenizer(sizes, start.tokenizer()?, device, seed)?;
     start.fill(model.params())?;
     Ok(model)
-}
-
-/// Copies weights and statistics from the trained model in `dir`.
-fn copy_but_text_tower(trained: &Clap, model: &Clap, dir: &Path) -> Result<()> {
-    let values: BTreeMap<String, Tensor> = trained.params().named().into_iter().collect();
-    for (name, target) in model.params().named().iter().filter(|(name, _)| !name.starts_with(TEXT_TOWER)) {
-        // Projections of another width: the text towers differ in size.
-        let value = values
-            .get(name)
-            .filter(|value| value.size() == target.size())
-            .ok_or_else(|| Error::format(dir, format!("expected `{name}` of shape {:?}", target.size())))?;
-        tch::no_grad(|| target.shallow_clone().f_copy_(value))?;
-    }
-    Ok(())
 }

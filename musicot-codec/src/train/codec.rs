@@ -19,6 +19,8 @@ pub struct CodecTrainConfig {
     pub model: SpectralCodecConfig,
     /// The optimisation.
     pub train: TrainConfig,
+    /// Folder of a trained codec of the same sizes that this run goes on from.
+    pub start_from: Option<PathBuf>,
     /// Manifest of the training corpus.
     pub manifest: PathBuf,
     /// Manifest of the held-out corpus.
@@ -44,6 +46,7 @@ impl Default for CodecTrainConfig {
         Self {
             model: SpectralCodecConfig::default(),
             train: TrainConfig::default(),
+            start_from: None,
             manifest: "data/train/manifest.jsonl".into(),
             heldout: "data/heldout/manifest.jsonl".into(),
             batch: 8,
@@ -105,6 +108,11 @@ impl CodecTask {
         }
         let m = &config.model;
         let codec = SpectralCodec::new(m, device, config.train.seed)?;
+        if let Some(dir) = &config.start_from {
+            let copied = codec.params().copy_from(SpectralCodec::load(dir, device)?.params(), |_| true);
+            let named = |e| musicot_core::Error::config("start_from", format!("{}: {e}", dir.display()));
+            copied.map_err(named)?;
+        }
         let load = |manifest: &Path| PcmCache::build(&Dataset::open(manifest)?, m.sample_rate_hz);
         let bank = dsp::log_frequency_bank(m.sample_rate_hz, m.n_fft as usize, LOWEST_HZ, 12, SEMITONES)?;
         let bank = bank.slice(ndarray::s![.., ..m.fine_bins as usize]).to_owned();

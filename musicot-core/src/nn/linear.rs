@@ -61,7 +61,7 @@ impl Embedding {
     /// # Errors
     /// See [`Scope::param`].
     pub fn new(scope: &Scope, count: i64, dim: i64) -> Result<Self> {
-        Ok(Self { weight: scope.param("weight", &[count, dim], Init::Normal(0.02))? })
+        Ok(Self { weight: scope.table("weight", &[count, dim], Init::Normal(0.02))? })
     }
 
     /// Ids `[..]` (i64, below `count`) to vectors `[.., dim]`.

@@ -16,7 +16,18 @@ pub enum Precision {
     Bf16,
 }
 
-/// How a model is trained: AdamW, linear warm-up, cosine decay, clipping, accumulation, EMA.
+/// How gradients become steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// AdamW for all parameters.
+    #[default]
+    AdamW,
+    /// Muon for matrices, AdamW for vectors, convolutions and tables: more is learned per step, at the same learning rate.
+    Muon,
+}
+
+/// How a model is trained: AdamW or Muon, linear warm-up, cosine decay, clipping, accumulation, EMA.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
@@ -24,6 +35,8 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Micro-batches whose gradients are averaged for one step.
     pub accumulate: u32,
+    /// How gradients become steps.
+    pub optimizer: Method,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Steps of linear warm-up.
@@ -32,9 +45,9 @@ pub struct TrainConfig {
     pub final_learning_rate: f64,
     /// Decoupled weight decay on matrices, that is, parameters with more than one value per row (not on vectors and gains).
     pub weight_decay: f64,
-    /// Decay of the mean of gradients.
+    /// Decay of AdamW's mean of gradients.
     pub beta1: f64,
-    /// Decay of the mean of squared gradients.
+    /// Decay of AdamW's mean of squared gradients.
     pub beta2: f64,
     /// Largest norm of the gradient of all parameters together; 0 turns clipping off.
     pub clip_norm: f64,
@@ -58,6 +71,7 @@ impl Default for TrainConfig {
         Self {
             steps: 1000,
             accumulate: 1,
+            optimizer: Method::AdamW,
             learning_rate: 1e-3,
             warmup_steps: 50,
             final_learning_rate: 0.05,

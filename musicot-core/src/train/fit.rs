@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::optimizer::AdamW;
+use super::optimizer::Optimizer;
 use super::{Observer, Position, Precision, RunDir, StepReport, Task, TrainConfig};
 use crate::checkpoint::{self, Checkpoint, LoadOptions, Storage};
 use crate::nn::mixed_precision;
@@ -43,7 +43,7 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
     config.validate()?;
-    let mut optimizer = AdamW::new(task.params(), config.ema_decay > 0.0)?;
+    let mut optimizer = Optimizer::new(task.params(), config.optimizer, config.ema_decay > 0.0)?;
     let (first, last_line) = resume(task, &optimizer, run)?;
     let mut summary = summary_of(first, config, last_line.as_ref());
     let clock = Clock::after(last_line.as_ref());
@@ -116,7 +116,7 @@ fn is_validation(config: &TrainConfig, steps_done: u64) -> bool {
 
 fn train_step(
     task: &mut dyn Task,
-    optimizer: &mut AdamW,
+    optimizer: &mut Optimizer,
     config: &TrainConfig,
     step: u64,
 ) -> Result<StepReport> {
@@ -163,7 +163,7 @@ fn means(figures: Vec<(&'static str, f64)>) -> Vec<(String, f64)> {
 /// Validates where it is due, with the averaged weights.
 fn finish_step(
     task: &mut dyn Task,
-    optimizer: &mut AdamW,
+    optimizer: &mut Optimizer,
     is_validation: bool,
     mut report: StepReport,
     summary: &mut Summary,
@@ -181,7 +181,7 @@ fn finish_step(
     Ok(report)
 }
 
-fn save(task: &dyn Task, optimizer: &AdamW, run: &RunDir, steps_done: u64) -> Result<()> {
+fn save(task: &dyn Task, optimizer: &Optimizer, run: &RunDir, steps_done: u64) -> Result<()> {
     let folder = run.begin(steps_done)?;
     task.params().save(folder.join("params.safetensors"), Storage::Native)?;
     checkpoint::write(folder.join("optimizer.safetensors"), &optimizer.state(), Storage::Native)?;
@@ -189,7 +189,7 @@ fn save(task: &dyn Task, optimizer: &AdamW, run: &RunDir, steps_done: u64) -> Re
 }
 
 /// Steps done before, and the last line of their metrics.
-fn resume(task: &dyn Task, optimizer: &AdamW, run: &RunDir) -> Result<(u64, Option<Value>)> {
+fn resume(task: &dyn Task, optimizer: &Optimizer, run: &RunDir) -> Result<(u64, Option<Value>)> {
     let (steps_done, folder) = run.latest()?.unzip();
     if let Some(folder) = folder {
         task.params().load_file(folder.join("params.safetensors"))?;
@@ -200,7 +200,7 @@ fn resume(task: &dyn Task, optimizer: &AdamW, run: &RunDir) -> Result<(u64, Opti
     Ok((steps_done, run.last_metrics()?))
 }
 
-fn restore(path: &Path, optimizer: &AdamW) -> Result<()> {
+fn restore(path: &Path, optimizer: &Optimizer) -> Result<()> {
     checkpoint::fill(&Checkpoint::open(path)?, &LoadOptions::default(), &optimizer.state())
 }
 

@@ -12,11 +12,11 @@ mod plot;
 mod run_dir;
 mod task;
 
-pub use config::{Precision, TrainConfig};
+pub use config::{Method, Precision, TrainConfig};
 pub use dataset::{Dataset, LyricLine, Record, Section, Split, Stem, Tags};
 pub use fit::{Summary, fit};
 pub use observer::{Observer, ProgressBar, Silent, StepReport};
-pub use optimizer::AdamW;
+pub use optimizer::Optimizer;
 #[cfg(feature = "plot")]
 pub use plot::plot_metrics;
 pub use run_dir::RunDir;

@@ -30,7 +30,7 @@ impl Block {
         Ok(Self {
             attention: Attention::new(&scope.sub("attention"), attention)?,
             feed_forward: SwiGlu::new(&scope.sub("feed_forward"), config.width, config.ffn_dim())?,
-            table: scope.param("modulation", &[6, config.width], Init::Const(0.0))?,
+            table: scope.table("modulation", &[6, config.width], Init::Const(0.0))?,
         })
     }
 

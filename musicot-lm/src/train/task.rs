@@ -1,6 +1,5 @@
 //! The training loop's view of the model.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use musicot_core::ParamStore;
@@ -117,20 +116,8 @@ impl LmTask {
 /// Copies all parameters of the model in `dir`.
 fn take_over(model: &MusicLm, dir: &Path) -> Result<()> {
     let source = MusicLm::load(dir, model.params().device())?;
-    let own: HashMap<String, Tensor> = model.params().named().into_iter().collect();
-    for (name, tensor) in source.params().named() {
-        let size = tensor.size();
-        match own.get(&name) {
-            Some(target) if target.size() == size => target.f_detach()?.f_copy_(&tensor.f_detach()?)?,
-            other => {
-                let expected =
-                    other.map_or("no such parameter".to_owned(), |own| format!("{:?}", own.size()));
-                let reason = format!("`{name}` of {}: expected {expected}, got {size:?}", dir.display());
-                return Err(Error::config("start_from", reason));
-            }
-        };
-    }
-    Ok(())
+    let copied = model.params().copy_from(source.params(), |_| true);
+    copied.map_err(|e| Error::config("start_from", format!("{}: {e}", dir.display())))
 }
 
 fn value(tensor: &Tensor) -> Result<f64> {

@@ -1,0 +1,221 @@
+//! AdamW (Loshchilov and Hutter, 2019) and Muon over one flat buffer.
+//!
+//! All trainable parameters are moved into one contiguous tensor of which they become views, so that a step is a dozen
+//! operations however many parameters there are (with Muon, a few dozen for each shape of matrix), and the state is three tensors that can be
+//! saved and restored exactly.
+
+mod muon;
+
+use tch::{Kind, Tensor};
+
+use super::{Method, TrainConfig};
+use crate::{Error, ParamStore, Result, tensor};
+
+/// Keeps AdamW's step finite where a gradient has always been zero (the value of the paper).
+const EPSILON: f64 = 1e-8;
+
+/// The optimiser and the moving average of the weights.
+pub struct Optimizer {
+    names: Vec<String>,
+    params: Vec<Tensor>,
+    weights: Tensor,
+    /// Mean of the gradients.
+    mean: Tensor,
+    /// Mean of the squared gradients of what follows the stacks.
+    square: Tensor,
+    ema: Option<Tensor>,
+    /// What Muon updates: the first values, in stacks of matrices of one shape.
+    stacks: Vec<Stack>,
+    /// The first values, which belong to matrices and are decayed.
+    decayed: i64,
+}
+
+/// Matrices of one shape, one after another in the flat buffer.
+struct Stack {
+    start: i64,
+    /// `[count, rows, columns]`
+    shape: [i64; 3],
+}
+
+/// Where a parameter stands in the flat buffer: stacks first, then what else is decayed, then the rest.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Rows and columns.
+    Stack(i64, i64),
+    Matrix,
+    Vector,
+}
+
+impl Optimizer {
+    /// Moves the trainable parameters of a store into a flat buffer.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there are none.
+    pub fn new(store: &ParamStore, method: Method, with_ema: bool) -> Result<Self> {
+        let named = store.trainable();
+        if named.is_empty() {
+            return Err(Error::input("model", "has no trainable parameters"));
+        }
+        let place = |name: &str, tensor: &Tensor| match (method, tensor.size().as_slice()) {
+            (Method::Muon, &[rows, columns]) if rows.min(columns) > 1 && !store.is_table(name) => {
+                Place::Stack(rows, columns)
+            }
+            _ if is_matrix(tensor) => Place::Matrix,
+            _ => Place::Vector,
+        };
+        let mut placed: Vec<(Place, String, Tensor)> =
+            named.into_iter().map(|(name, tensor)| (place(&name, &tensor), name, tensor)).collect();
+        placed.sort_by(|one, other| one.0.cmp(&other.0));
+        let stacks = stacks(&placed);
+        let decayed = placed.iter().filter(|(place, ..)| *place != Place::Vector);
+        let decayed = decayed.map(|(.., tensor)| tensor.numel() as i64).sum();
+        let (names, mut params): (Vec<_>, Vec<_>) =
+            placed.into_iter().map(|(_, name, tensor)| (name, tensor)).unzip();
+        let weights = flatten(&params)?;
+        let mut offset = 0;
+        for param in &mut params {
+            let count = param.numel() as i64;
+            param.f_set_data(&weights.f_narrow(0, offset, count)?.f_view(param.size().as_slice())?)?;
+            offset += count;
+        }
+        let ema = if with_ema { Some(tensor::copy(&weights)?) } else { None };
+        let mean = weights.f_zeros_like()?;
+        let stacked: i64 = stacks.iter().map(Stack::numel).sum();
+        let square = mean.f_narrow(0, stacked, offset - stacked)?.f_zeros_like()?;
+        Ok(Self { names, params, weights, mean, square, ema, stacks, decayed })
+    }
+
+    /// Forgets the gradients.
+    pub fn zero_grad(&mut self) {
+        self.params.iter_mut().for_each(Tensor::zero_grad);
+    }
+
+    /// One update from the accumulated gradients, divided by `config.accumulate`; `step` counts from 0. Returns the gradient's
+    /// norm before clipping; when it is not finite, nothing is changed.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn step(&mut self, config: &TrainConfig, step: u64) -> Result<f64> {
+        let gradients: Vec<Tensor> = self.params.iter().map(gradient).collect::<Result<_>>()?;
+        let mut gradient = flatten(&gradients)?.f_div_scalar(f64::from(config.accumulate))?;
+        let norm = gradient.f_norm()?.f_double_value(&[])?;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        if config.clip_norm > 0.0 && norm > config.clip_norm {
+            gradient = gradient.f_mul_scalar(config.clip_norm / norm)?;
+        }
+        let rate = config.learning_rate_at(step);
+        let _ = self.weights.f_narrow(0, 0, self.decayed)?.f_mul_scalar_(1.0 - rate * config.weight_decay)?;
+        for stack in &self.stacks {
+            self.update_stack(stack, &gradient, rate)?;
+        }
+        self.update_rest(&gradient, config, step)?;
+        if let Some(ema) = &mut self.ema {
+            // A young average follows closely, or the initial weights would linger.
+            let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
+            let _ = ema.f_lerp_(&self.weights, 1.0 - decay)?;
+        }
+        Ok(norm)
+    }
+
+    /// Muon, with Nesterov's momentum.
+    fn update_stack(&self, stack: &Stack, gradient: &Tensor, rate: f64) -> Result<()> {
+        let (gradient, mut mean) = (stack.of(gradient)?, stack.of(&self.mean)?);
+        let _ = mean.f_lerp_(&gradient, 1.0 - muon::MOMENTUM)?;
+        let step = muon::step_of(&gradient.f_lerp(&mean, muon::MOMENTUM)?)?;
+        let _ = stack.of(&self.weights)?.f_sub_(&step.f_mul_scalar(rate)?)?;
+        Ok(())
+    }
+
+    /// AdamW, of what follows the stacks.
+    fn update_rest(&mut self, gradient: &Tensor, config: &TrainConfig, step: u64) -> Result<()> {
+        let rest = self.square.numel() as i64;
+        if rest == 0 {
+            return Ok(());
+        }
+        let of = |tensor: &Tensor| tensor.f_narrow(0, tensor.numel() as i64 - rest, rest);
+        let (gradient, mut mean) = (of(gradient)?, of(&self.mean)?);
+        let count = (step + 1) as f64;
+        let correction = (1.0 - config.beta1.powf(count), 1.0 - config.beta2.powf(count));
+        let _ = mean.f_lerp_(&gradient, 1.0 - config.beta1)?;
+        let _ = self.square.f_lerp_(&gradient.f_square()?, 1.0 - config.beta2)?;
+        let scale = self.square.f_div_scalar(correction.1)?.f_sqrt()?.f_add_scalar(EPSILON)?;
+        let change = mean.f_div(&scale)?.f_mul_scalar(config.learning_rate_at(step) / correction.0)?;
+        let _ = of(&self.weights)?.f_sub_(&change)?;
+        Ok(())
+    }
+
+    /// The state to save: flat means and squares, and the average of the weights where it is kept.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let mut state = vec![
+            ("mean".to_owned(), self.mean.shallow_clone()),
+            ("square".to_owned(), self.square.shallow_clone()),
+        ];
+        if let Some(ema) = &self.ema {
+            state.push(("ema".to_owned(), ema.shallow_clone()));
+        }
+        state
+    }
+
+    /// Puts the average of the weights in the place of the weights (nothing happens without an average). Call it again to swap back.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn swap_ema(&mut self) -> Result<()> {
+        if let Some(ema) = &mut self.ema {
+            let average = tensor::copy(ema)?;
+            ema.f_copy_(&self.weights)?;
+            self.weights.f_copy_(&average)?;
+        }
+        Ok(())
+    }
+
+    /// Names of the optimised parameters, in the order of the flat buffer.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+impl Stack {
+    fn numel(&self) -> i64 {
+        self.shape.iter().product()
+    }
+
+    /// Its part of a flat buffer, as a view.
+    fn of(&self, flat: &Tensor) -> Result<Tensor> {
+        Ok(flat.f_narrow(0, self.start, self.numel())?.f_view(self.shape)?)
+    }
+}
+
+/// The stacks of sorted parameters.
+fn stacks(placed: &[(Place, String, Tensor)]) -> Vec<Stack> {
+    let mut stacks: Vec<Stack> = Vec::new();
+    for (place, ..) in placed {
+        let &Place::Stack(rows, columns) = place else { break };
+        match stacks.last_mut() {
+            Some(last) if last.shape[1..] == [rows, columns] => last.shape[0] += 1,
+            last => {
+                let start = last.map_or(0, |stack| stack.start + stack.numel());
+                stacks.push(Stack { start, shape: [1, rows, columns] });
+            }
+        }
+    }
+    stacks
+}
+
+/// Whether there is more than one value per row; a weight-normed convolution's gains `[outputs, 1, 1]` are a vector.
+fn is_matrix(tensor: &Tensor) -> bool {
+    tensor.size().first().is_some_and(|rows| tensor.numel() as i64 > *rows)
+}
+
+fn flatten(tensors: &[Tensor]) -> Result<Tensor> {
+    let flat: Vec<Tensor> =
+        tensors.iter().map(|t| t.f_detach()?.f_reshape([-1])).collect::<Result<_, _>>()?;
+    Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
+}
+
+fn gradient(param: &Tensor) -> Result<Tensor> {
+    let gradient = param.f_grad()?;
+    if gradient.defined() { Ok(gradient) } else { Ok(param.f_zeros_like()?) }
+}
