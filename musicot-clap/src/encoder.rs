@@ -72,6 +72,8 @@ pub trait AudioTextEncoder: Send {
 fn clip(audio: &AudioBuffer, start: usize, window: usize) -> Vec<f32> {
     let end = audio.frames().min(start + window);
     let part = audio.samples().slice(ndarray::s![.., start..end]);
-    let scale = 1.0 / audio.channels() as f32;
-    part.columns().into_iter().map(|column| column.sum() * scale).collect()
+    if audio.channels() == 1 {
+        return part.iter().copied().collect();
+    }
+    (part.sum_axis(ndarray::Axis(0)) / audio.channels() as f32).to_vec()
 }
