@@ -7,7 +7,7 @@ pub enum WeightKind {
     /// As they are: 4 bytes each.
     #[default]
     F32,
-    /// bfloat16, 2 bytes each. A weight `w` is off by at most `2^-9 |w|` (f32's range, 8 bits of precision, rounded to the nearest even).
+    /// bfloat16, 2 bytes each. A weight `w` is off by at most `2^-8 |w|` (f32's range, 8 bits of precision, rounded to the nearest even).
     Bf16,
     /// 8-bit integers, 1 byte each, and a scale per row: `max |row| / 127`. A weight is off by at most half a scale, `max |row| / 254`.
     Int8,

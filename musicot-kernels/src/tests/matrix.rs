@@ -25,7 +25,7 @@ fn allowed(kind: WeightKind, row: &[f32], column: usize) -> f32 {
     let slack = 1.0 + 1e-4;
     match kind {
         WeightKind::F32 => 0.0,
-        WeightKind::Bf16 => row[column].abs() / 512.0,
+        WeightKind::Bf16 => row[column].abs() / 256.0,
         WeightKind::Int8 => largest(row) / 254.0 * slack,
         WeightKind::Int4 => {
             let start = column / INT4_GROUP * INT4_GROUP;
