@@ -155,8 +155,10 @@ fn block_scores<M: MulAdd, const H: usize>(keys: &[f32], query: &[f32], head: us
     let mut scores = [[[0.0; LANES]; 2]; H];
     let (keys, _) = keys.as_chunks::<LANES>();
     let (keys, _) = keys.as_chunks::<2>();
+    // Arrays, not slices of slices: only loops whose length is known become registers.
+    let queries: [&[f32]; H] = std::array::from_fn(|index| &query[index * head..(index + 1) * head]);
     for (dim, keys) in keys.iter().enumerate().take(head) {
-        for (scores, query) in scores.iter_mut().zip(query.chunks_exact(head)) {
+        for (scores, query) in scores.iter_mut().zip(queries) {
             add_scaled::<M>(&mut scores[0], query[dim], &keys[0]);
             add_scaled::<M>(&mut scores[1], query[dim], &keys[1]);
         }
@@ -190,6 +192,8 @@ fn weigh_tile<M: MulAdd, const H: usize, const V: usize>(
     let mut own = [[[0.0; LANES]; V]; H];
     for (slot, values) in values.chunks_exact(width).enumerate() {
         let (values, _) = values[start..start + V * LANES].as_chunks::<LANES>();
+        let (values, _) = values.as_chunks::<V>();
+        let Some(values) = values.first() else { return };
         for (own, weights) in own.iter_mut().zip(weights) {
             let weight = weights[slot];
             for (own, values) in own.iter_mut().zip(values) {

@@ -41,7 +41,7 @@ mod x86 {
     /// same one whatever `ROWS` and `B` are.
     ///
     /// # Panics
-    /// `first` or a slice is out of range: a mistake in this crate.
+    /// `first` or a slice is out of range, or `ROWS` is odd: a mistake in this crate.
     pub(crate) fn panel<const ROWS: usize, const B: usize>(
         _proof: Token,
         kind: WeightKind,
@@ -229,13 +229,21 @@ mod x86 {
     fn sum_all<const ROWS: usize, const B: usize>(sums: &[[__m256; ROWS]; B]) -> [[f32; ROWS]; B] {
         let mut all = [[0.0; ROWS]; B];
         for (all, sums) in all.iter_mut().zip(sums) {
-            for (all, sum) in all.iter_mut().zip(sums) {
-                let halves = _mm_add_ps(_mm256_castps256_ps128(*sum), _mm256_extractf128_ps::<1>(*sum));
-                let pairs = _mm_hadd_ps(halves, halves);
-                *all = _mm_cvtss_f32(_mm_hadd_ps(pairs, pairs));
+            // Two rows at a time: neighbours are added side by side.
+            for (all, sums) in all.chunks_exact_mut(2).zip(sums.chunks_exact(2)) {
+                let pairs = _mm_hadd_ps(halves(sums[0]), halves(sums[1]));
+                let both = _mm_hadd_ps(pairs, pairs);
+                all[0] = _mm_cvtss_f32(both);
+                all[1] = _mm_cvtss_f32(_mm_movehdup_ps(both));
             }
         }
         all
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn halves(sum: __m256) -> __m128 {
+        _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum))
     }
 
     #[inline]

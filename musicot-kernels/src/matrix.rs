@@ -13,8 +13,9 @@ use crate::pack::{PANEL, Packed};
 use crate::portable;
 use crate::threads::Threads;
 
-/// Work that is worth waking another thread for, in bytes of weights times rows of activations: some 50 microseconds of one core.
-const WORTH_A_THREAD: usize = 1 << 20;
+/// Work that is worth waking another thread for, in bytes of weights times rows of activations: some 80 microseconds of a core that has them in its
+/// caches. Waking one takes 10 to 20.
+const WORTH_A_THREAD: usize = 1 << 22;
 
 /// Weights `[rows, columns]`, packed for products with a few rows of activations: `y = x W^T`.
 ///
@@ -107,7 +108,7 @@ impl Matrix {
         let shares = threads.count().min(1 + work / WORTH_A_THREAD).min(rows.len().div_ceil(PANEL));
         if shares == 1 {
             let stride = rows.len();
-            self.product().run(rows, &x, |row, at, sum| y[row * stride + at] = sum);
+            self.product().run(rows, &x, |row, at, sums| copy(y, row * stride + at, sums));
             return Ok(());
         }
         self.split(rows, x, y, (threads, shares))
@@ -155,7 +156,7 @@ impl Matrix {
             threads.send(index - 1, Box::new(job))?;
         }
         drop(done);
-        self.product().run(share(0), &x, |row, at, sum| y[row * stride + at] = sum);
+        self.product().run(share(0), &x, |row, at, sums| copy(y, row * stride + at, sums));
         for _ in 1..shares {
             let (own, sums) = results.recv().map_err(|_| Error::WorkerLost)?;
             let start = own.start - rows.start;
@@ -184,19 +185,20 @@ impl Product<'_> {
     fn collect(self, rows: Range<usize>, x: &[f32]) -> Vec<f32> {
         let stride = rows.len();
         let mut sums = vec![0.0; x.len() / self.width() * stride];
-        self.run(rows, x, |row, at, sum| sums[row * stride + at] = sum);
+        self.run(rows, x, |row, at, own| copy(&mut sums, row * stride + at, own));
         sums
     }
 
-    /// Calls `put` with an activation row, an output counted from the first of `rows`, and their product.
-    fn run(self, rows: Range<usize>, x: &[f32], mut put: impl FnMut(usize, usize, f32)) {
+    /// Calls `put` with an activation row, an output counted from the first of `rows`, and its product and those of the next outputs.
+    fn run(self, rows: Range<usize>, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
         let width = self.width();
         for panel in rows.start / PANEL..rows.end.div_ceil(PANEL) {
             let mut put_row = |row: usize, first: usize, sums: &[f32]| {
-                for (output, sum) in (panel * PANEL + first..).zip(sums) {
-                    if rows.contains(&output) {
-                        put(row, output - rows.start, *sum);
-                    }
+                // Without the outputs of the panel that are none of `rows`.
+                let output = panel * PANEL + first;
+                let (start, end) = (output.max(rows.start), (output + sums.len()).min(rows.end));
+                if start < end {
+                    put(row, start - rows.start, &sums[start - output..end - output]);
                 }
             };
             // A panel stays in the caches while the rows of activations pass by it.
@@ -233,6 +235,10 @@ impl Product<'_> {
             }
         }
     }
+}
+
+fn copy(y: &mut [f32], start: usize, sums: &[f32]) {
+    y[start..start + sums.len()].copy_from_slice(sums);
 }
 
 fn put_all<const ROWS: usize, const B: usize>(

@@ -97,18 +97,18 @@ proptest! {
 #[test]
 fn threads_change_nothing() {
     let mut draws = Draws::new(1);
-    let (rows, columns) = (1037, 1500);
-    let (weights, x) = (draws.vector(rows * columns), draws.vector(2 * columns));
+    let (rows, columns, batch) = (1037, 1500, 9);
+    let (weights, x) = (draws.vector(rows * columns), draws.vector(batch * columns));
     for kind in WeightKind::ALL {
         let matrix = Matrix::new(&weights, rows, columns, kind).unwrap();
-        assert!(2 * matrix.bytes() > 3 << 19, "too small to be split");
+        assert!(batch * matrix.bytes() > 2 << 22, "too small to be split into three");
         let expected = product(&matrix, &x);
         for count in [2, 3, 7] {
             let threads = Threads::new(count).unwrap();
-            let mut y = vec![0.0; 2 * rows];
+            let mut y = vec![0.0; batch * rows];
             matrix.multiply(&x, &mut y, &threads).unwrap();
             assert_eq!(y, expected, "{kind:?} on {count} threads");
-            let mut some = vec![0.0; 2 * 1030];
+            let mut some = vec![0.0; batch * 1030];
             matrix.multiply_rows(3..1033, &x, &mut some, &threads).unwrap();
             let part: Vec<f32> = expected.chunks(rows).flat_map(|y| &y[3..1033]).copied().collect();
             assert_eq!(some, part, "a part of {kind:?} on {count} threads");
