@@ -54,6 +54,7 @@ impl Error {
             | Self::Codec(musicot_codec::Error::Core(error))
             | Self::Lm(musicot_lm::Error::Core(error))
             | Self::Sampling(musicot_sampling::Error::Core(error)) => core_kind(error),
+            Self::Lm(musicot_lm::Error::Kernels(error)) => kernels_kind(error),
             Self::Codec(_) | Self::Lm(_) | Self::Sampling(_) | Self::Bundle { .. } => ErrorKind::Data,
             Self::Torch(_) => ErrorKind::System,
         }
@@ -62,6 +63,15 @@ impl Error {
     /// An unusable argument.
     pub(crate) fn input(what: &str, reason: impl Into<String>) -> Self {
         Self::Core(musicot_core::Error::input(what, reason))
+    }
+}
+
+fn kernels_kind(error: &musicot_lm::kernels::Error) -> ErrorKind {
+    use musicot_lm::kernels::Error as E;
+    match error {
+        E::Shape { .. } => ErrorKind::Input,
+        E::NotFinite { .. } => ErrorKind::Data,
+        _ => ErrorKind::System,
     }
 }
 

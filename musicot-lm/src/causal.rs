@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use musicot_core::tch::{Device, Tensor};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Sizes of a decoding session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,16 @@ impl SessionShape {
     /// Rows.
     pub fn batch(&self) -> i64 {
         self.padding.len() as i64
+    }
+
+    /// Checks every size.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let valid = self.batch() > 0
+            && self.prefix_positions > 0
+            && self.window_positions >= 0
+            && self.reach_positions >= 0
+            && self.padding.iter().all(|pad| (0..self.prefix_positions).contains(pad));
+        if valid { Ok(()) } else { Err(Error::input("session", format!("sizes out of range: {self:?}"))) }
     }
 }
 

@@ -17,6 +17,9 @@ pub enum Error {
     /// No token could be chosen from the logits.
     #[error(transparent)]
     Sampling(#[from] musicot_sampling::Error),
+    /// A kernel of [`crate::FastLlama`] refused its input, or a thread for it could not be had.
+    #[error(transparent)]
+    Kernels(#[from] musicot_kernels::Error),
     /// The tokenizer of lyrics cannot be read, written or used.
     #[error("lyrics tokenizer {}: {reason}", path.display())]
     Tokenizer {

@@ -29,11 +29,13 @@ pub use generate::{
     AudioLength, AudioRequest, AudioSong, AudioStep, AudioTokens, PlanRequest, PlanSong, ThoughtStep,
     Thoughts,
 };
-pub use llama::{GreedyOptions, GreedyTokens, Llama, LlamaConfig, RopeScaling};
+pub use llama::{FastLlama, GreedyOptions, GreedyTokens, Llama, LlamaConfig, RopeScaling};
 pub use lyrics::LyricTokenizer;
 pub use model::MusicLm;
 pub use musicot_core as core;
 pub use musicot_core::tch;
+pub use musicot_kernels as kernels;
+pub use musicot_kernels::WeightKind;
 pub use musicot_sampling as sampling;
 pub use plan::{FixedThoughts, Plan, ThoughtOrder};
 pub use sequence::{Score, Song};

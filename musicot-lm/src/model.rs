@@ -11,7 +11,7 @@ use crate::conditions::{self, ConditionReport, Conditions, EncodedConditions};
 use crate::inputs::Inputs;
 use crate::lyrics::{LyricTokenizer, TOKENIZER_FILE};
 use crate::vocab::MusicVocab;
-use crate::{Error, Llama, MusicLmConfig, Result};
+use crate::{Error, FastLlama, Llama, MusicLmConfig, Result, WeightKind};
 
 /// The language model of the generator: it plans in musical thoughts, then writes semantic audio tokens.
 ///
@@ -40,14 +40,35 @@ impl MusicLm {
     /// # Errors
     /// A file is missing or damaged, or the checkpoint does not hold exactly the model's tensors.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        let dir = dir.as_ref();
+        Self::load_with(dir.as_ref(), device, |llama| Ok(Box::new(llama)))
+    }
+
+    /// Loads a stage directory to generate with on the CPU: a [`FastLlama`] with weights of this kind. It is no model to be trained.
+    ///
+    /// # Errors
+    /// See [`MusicLm::load`] and [`FastLlama::new`].
+    pub fn load_fast(dir: impl AsRef<Path>, kind: WeightKind) -> Result<Self> {
+        Self::load_with(dir.as_ref(), Device::Cpu, |llama| Ok(Box::new(FastLlama::new(llama, kind)?)))
+    }
+
+    /// Loads a stage directory; `decoder` gets the decoder with its weights.
+    fn load_with(
+        dir: &Path,
+        device: Device,
+        decoder: impl FnOnce(Llama) -> Result<Box<dyn CausalLm>>,
+    ) -> Result<Self> {
         let config: MusicLmConfig = read_json(dir.join("config.json"))?;
-        let mut model = Self::build(config, ParamStore::for_loading(device, Kind::Float))?;
+        config.validate()?;
+        let store = ParamStore::for_loading(device, Kind::Float);
+        let llama = Llama::new(&store.root(), &config.llama)?;
+        let inputs = Inputs::new(&store.root().sub("music"), &config, llama.dim())?;
         let tokenizer = dir.join(TOKENIZER_FILE);
-        if tokenizer.is_file() {
-            model.set_tokenizer(LyricTokenizer::load(tokenizer)?)?;
+        let tokenizer = tokenizer.is_file().then(|| LyricTokenizer::load(tokenizer)).transpose()?;
+        store.load_file(dir)?;
+        let mut model = Self::assemble(config, store, decoder(llama)?, inputs)?;
+        if let Some(tokenizer) = tokenizer {
+            model.set_tokenizer(tokenizer)?;
         }
-        model.store.load_file(dir)?;
         Ok(model)
     }
 
@@ -76,6 +97,17 @@ impl MusicLm {
     /// # Errors
     /// The decoder's vocabulary has another size than the configuration's, or it is on another device.
     pub fn with_decoder(config: MusicLmConfig, store: ParamStore, lm: Box<dyn CausalLm>) -> Result<Self> {
+        config.validate()?;
+        let inputs = Inputs::new(&store.root().sub("music"), &config, lm.dim())?;
+        Self::assemble(config, store, lm, inputs)
+    }
+
+    fn assemble(
+        config: MusicLmConfig,
+        store: ParamStore,
+        lm: Box<dyn CausalLm>,
+        inputs: Inputs,
+    ) -> Result<Self> {
         let vocab = config.validate()?;
         if lm.vocab_size() != vocab.size() {
             let reason = format!("expected a vocabulary of {}, got {}", vocab.size(), lm.vocab_size());
@@ -85,7 +117,6 @@ impl MusicLm {
             let reason = format!("expected one on {:?}, got {:?}", store.device(), lm.device());
             return Err(Error::input("decoder", reason));
         }
-        let inputs = Inputs::new(&store.root().sub("music"), &config, lm.dim())?;
         Ok(Self { config, vocab, tokenizer: None, store, lm, inputs })
     }
 

@@ -12,7 +12,7 @@ use musicot_codec::{AudioCodec, Oobleck, SpectralCodec};
 use musicot_core::device;
 use musicot_core::tch::Device;
 use musicot_diffusion::{Denoiser, Dit};
-use musicot_lm::MusicLm;
+use musicot_lm::{MusicLm, WeightKind};
 use musicot_rvq::{RvqModel, VectorQuantizer};
 
 use crate::{
@@ -50,7 +50,18 @@ impl Generator {
         Self::open(&Bundle::open(root)?, Device::Cpu)
     }
 
-    /// Makes a generator of an opened bundle on a device.
+    /// Makes a generator of an opened bundle on a device. On the CPU the language model decodes with [`musicot_lm::FastLlama`] and weights in f32.
+    ///
+    /// For libtorch's own decoder, or for smaller weights:
+    ///
+    /// ```no_run
+    /// use musicot::{Bundle, Generator, Stage, lm::{MusicLm, WeightKind}, tch::Device};
+    /// let bundle = Bundle::open("models/mini")?;
+    /// let dir = bundle.stage_dir(Stage::Lm)?;
+    /// let slow = Generator::open(&bundle, Device::Cpu)?.with_lm(MusicLm::load(&dir, Device::Cpu)?);
+    /// let small = Generator::open(&bundle, Device::Cpu)?.with_lm(MusicLm::load_fast(&dir, WeightKind::Int8)?);
+    /// # Ok::<(), musicot::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Bundle`] for a stage that is missing or of an unknown kind.
@@ -64,7 +75,7 @@ impl Generator {
         let parts = Parts {
             encoder: Part::<dyn AudioTextEncoder>::lazy(move || Ok(Box::new(Clap::load(&clap, device)?))),
             quantizer: Part::<dyn VectorQuantizer>::lazy(move || Ok(Box::new(RvqModel::load(&rvq, device)?))),
-            lm: Part::lazy(move || Ok(Box::new(MusicLm::load(&lm, device)?))),
+            lm: Part::lazy(move || Ok(Box::new(load_lm(&lm, device)?))),
             denoiser: Part::<dyn Denoiser>::lazy(move || Ok(Box::new(Dit::load(&diffusion, device)?))),
             codec: Part::lazy(move || load_codec(codec_kind, &codec, device)),
         };
@@ -176,6 +187,14 @@ impl Generator {
     fn device_name(&self) -> String {
         device::name(self.device)
     }
+}
+
+/// Loads the language model with the decoder that is fastest on the device.
+fn load_lm(dir: &Path, device: Device) -> Result<MusicLm> {
+    Ok(match device {
+        Device::Cpu => MusicLm::load_fast(dir, WeightKind::F32)?,
+        _ => MusicLm::load(dir, device)?,
+    })
 }
 
 /// Loads a codec of one of [`Stage::kinds`].

@@ -54,4 +54,9 @@ impl RmsNorm {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.f_rms_norm(self.weight.size(), Some(&self.weight), self.eps)?)
     }
+
+    /// The weight `[dim]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
 }

@@ -49,4 +49,19 @@ impl SwiGlu {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.down.forward(&self.gate.forward(x)?.f_silu()?.f_mul(&self.up.forward(x)?)?)
     }
+
+    /// The map whose result opens or closes the gate.
+    pub fn gate(&self) -> &Linear {
+        &self.gate
+    }
+
+    /// The map whose result passes the gate.
+    pub fn up(&self) -> &Linear {
+        &self.up
+    }
+
+    /// The map back to the width of the input.
+    pub fn down(&self) -> &Linear {
+        &self.down
+    }
 }

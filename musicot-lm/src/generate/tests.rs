@@ -14,7 +14,7 @@ use crate::inputs::ClockRow;
 use crate::tests::{audio, clap, plan, tiny_config, tiny_model};
 use crate::{
     AudioToken, CausalLm, Conditions, Emission, FixedThoughts, Llama, LmSession, MusicLm, MusicLmConfig,
-    NullBranch, Plan, PlanMode, SectionSpan, SessionShape, Song, Tags, ThoughtCode, ThoughtOrder,
+    NullBranch, Plan, PlanMode, SectionSpan, SessionShape, Song, Tags, ThoughtCode, ThoughtOrder, WeightKind,
 };
 
 fn policy(temperature: f64, scale: f64) -> PhaseConfig {
@@ -97,6 +97,33 @@ fn cached_is_full() {
         assert_eq!((score.thoughts.len(), score.audio.len()), (9, 14));
         assert_close(&score.thoughts, &stepwise_thoughts(&model, &song), "thoughts");
         assert_close(&score.audio, &stepwise_audio(&model, &song), "audio");
+    }
+}
+
+/// The decoder of our own kernels: what libtorch's gives, and the same draws in any batch, for every kind of weights.
+#[test]
+fn fast_decoders_draw_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = tiny_model(tiny_config());
+    saved.save(folder.path(), musicot_core::Storage::Native).unwrap();
+    let policy = policy(0.9, 1.7);
+    let write = |model: &MusicLm, numbers: &[u64]| {
+        let plans = plans(model, &plan_request(numbers, 3, 7), &policy);
+        // Longer than window and reach.
+        let request = AudioRequest { seed: 4, ..audio_request(model, numbers, AudioLength::exact(40), 7) };
+        (plans, tokens(model, &request, &policy))
+    };
+    for kind in WeightKind::ALL {
+        let model = MusicLm::load_fast(folder.path(), kind).unwrap();
+        let together = write(&model, &[1, 2, 5]);
+        if kind == WeightKind::F32 {
+            assert_eq!(together, write(&saved, &[1, 2, 5]), "logits agree to rounding");
+        }
+        for (index, number) in [1, 2, 5].into_iter().enumerate() {
+            let alone = write(&model, &[number]);
+            assert_eq!(alone.0[0], together.0[index], "{kind:?}");
+            assert_eq!(alone.1[0], together.1[index], "{kind:?}");
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use crate::Result;
 /// Projections around scaled dot-product attention.
 #[derive(Debug)]
 pub(super) struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) output: Linear,
     heads: i64,
     kv_heads: i64,
     head_dim: i64,
@@ -30,7 +30,7 @@ pub(super) struct LayerCache {
 }
 
 /// Where new keys go and what is then visible.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slots {
     /// First slot written.
     pub(super) start: i64,

@@ -5,14 +5,17 @@
 
 mod attention;
 mod config;
+mod fast;
 mod greedy;
 mod load;
 mod model;
+mod places;
 mod published;
 mod rotary;
 mod session;
 
 pub use config::LlamaConfig;
+pub use fast::FastLlama;
 pub use greedy::{GreedyOptions, GreedyTokens};
 pub use model::Llama;
 pub use rotary::RopeScaling;

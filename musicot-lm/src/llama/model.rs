@@ -40,10 +40,10 @@ pub struct Llama {
 /// One block: attention and feed-forward, each after a norm and around a residual.
 #[derive(Debug)]
 pub(super) struct Layer {
-    input_norm: RmsNorm,
-    attention: Attention,
-    post_norm: RmsNorm,
-    feed_forward: SwiGlu,
+    pub(super) input_norm: RmsNorm,
+    pub(super) attention: Attention,
+    pub(super) post_norm: RmsNorm,
+    pub(super) feed_forward: SwiGlu,
 }
 
 impl Layer {
@@ -118,7 +118,7 @@ impl Llama {
     }
 
     /// Output matrix `[vocab, dim]`.
-    fn head_weight(&self) -> &Tensor {
+    pub(super) fn head_weight(&self) -> &Tensor {
         self.head.as_ref().map_or(self.embedding.weight(), Linear::weight)
     }
 
@@ -196,14 +196,7 @@ impl CausalLm for Llama {
     }
 
     fn session(&self, shape: &SessionShape) -> Result<Box<dyn LmSession + '_>> {
-        let valid = shape.batch() > 0
-            && shape.prefix_positions > 0
-            && shape.window_positions >= 0
-            && shape.reach_positions >= 0
-            && shape.padding.iter().all(|pad| (0..shape.prefix_positions).contains(pad));
-        if !valid {
-            return Err(Error::input("session", format!("sizes out of range: {shape:?}")));
-        }
+        shape.validate()?;
         if shape.window_positions > 0 {
             self.config.expect_unbounded()?;
         }

@@ -101,6 +101,8 @@ fn expect_factor(name: &str, value: f64) -> Result<()> {
 pub(super) struct Rotary {
     /// Up to `max_positions` where the scaling is dynamic, always elsewhere.
     rope: Rope,
+    /// Of `rope`.
+    frequencies: Vec<f32>,
     scaling: RopeScaling,
     dims: i64,
     theta: f32,
@@ -134,6 +136,7 @@ impl Rotary {
         }
         Ok(Self {
             rope: Rope::from_frequencies(&frequencies, device)?,
+            frequencies,
             scaling: config.rope_scaling,
             dims,
             theta,
@@ -160,6 +163,11 @@ impl Rotary {
         let positions: Vec<i64> = padding.iter().copied().flat_map(row).collect();
         let positions = Tensor::f_from_slice(&positions)?.f_reshape([padding.len() as i64, count])?;
         Ok(rope.table(&positions.f_to_device(self.device)?)?)
+    }
+
+    /// Angles in radians per position, which holds at any length unless the scaling is dynamic.
+    pub(super) fn frequencies(&self) -> &[f32] {
+        &self.frequencies
     }
 
     /// The table that turns `count` positions by `shift` each.

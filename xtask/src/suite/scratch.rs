@@ -10,7 +10,7 @@ use crate::process;
 use crate::workspace::{Package, Workspace};
 
 /// A crate and an expression over its public items that is true.
-const CALLS: [(&str, &str); 9] = [
+const CALLS: [(&str, &str); 10] = [
     ("musicot", "musicot::Seeds::from(1).plan == 1"),
     ("musicot-clap", "musicot_clap::ClapConfig::mini().validate().is_ok()"),
     ("musicot-codec", "musicot_codec::SpectralCodecConfig::default().validate().is_ok()"),
@@ -20,6 +20,10 @@ const CALLS: [(&str, &str); 9] = [
     ),
     ("musicot-diffusion", "musicot_diffusion::DitConfig::full().validate().is_ok()"),
     ("musicot-eval", "musicot_eval::statistics::mean(&[1.0, 3.0]).is_ok_and(|mean| mean == 2.0)"),
+    (
+        "musicot-kernels",
+        "musicot_kernels::Matrix::new(&[1.0, 2.0], 1, 2, musicot_kernels::WeightKind::Int8).is_ok()",
+    ),
     ("musicot-lm", "musicot_lm::MusicLmConfig::default().validate().is_ok()"),
     ("musicot-rvq", "musicot_rvq::RvqConfig::default().validate().is_ok()"),
     ("musicot-sampling", "musicot_sampling::PhasePolicy::paper().validate().is_ok()"),

@@ -1,7 +1,7 @@
 //! The workspace's rules of dependence.
 //!
 //! Published crates must not bring the corpus generator or its synthesiser to their users; a stage knows no other stage but for
-//! two exceptions; nothing depends on the facade; nobody gets a client of the network who did not ask for one.
+//! two exceptions; the kernels know nobody, and of the stages one alone knows them; nothing depends on the facade; nobody gets a client of the network who did not ask for one.
 
 use super::summary::{Outcome, Totals};
 use crate::error::Result;
@@ -22,6 +22,10 @@ const STAGES: [&str; 6] =
 
 /// Stage pairs (user, used) that the design allows.
 const ALLOWED: [(&str, &str); 2] = [("musicot-lm", "musicot-sampling"), ("musicot-codec", "musicot-rvq")];
+
+/// What has no crate of the workspace and no libtorch below it, and the only stage that may use it.
+const KERNELS: &str = "musicot-kernels";
+const KERNELS_USER: &str = "musicot-lm";
 
 /// One check of each kind for each package.
 pub fn check(ws: &Workspace, packages: &[Package], totals: &mut Totals) -> Result<()> {
@@ -72,6 +76,15 @@ fn direct(package: &Package) -> Outcome {
         if let Some(other) = normal().map(|dependency| dependency.name.as_str()).find(is_forbidden) {
             return Err(format!("a stage must not depend on another: {other}"));
         }
+        if package.name != KERNELS_USER && normal().any(|dependency| dependency.name == KERNELS) {
+            return Err(format!("of the stages {KERNELS_USER} alone uses {KERNELS}"));
+        }
+    }
+    let is_ours_or_tch = |name: &&str| name.starts_with(FACADE) || *name == "tch";
+    if package.name == KERNELS
+        && let Some(other) = normal().map(|dependency| dependency.name.as_str()).find(is_ours_or_tch)
+    {
+        return Err(format!("{KERNELS} stands alone: {other}"));
     }
     if package.is_published() && normal().any(|dependency| dependency.name == FACADE) {
         return Err(format!("nothing published depends on the facade, {FACADE}"));
@@ -101,6 +114,16 @@ mod tests {
         assert!(whole_tree("musicot", &dirty).unwrap_err().contains("rustysynth"));
         assert!(whole_tree("musicot", "").is_err(), "an empty tree proves nothing");
         assert!(whole_tree("musicot-core", clean).is_err());
+    }
+
+    #[test]
+    fn the_kernels_stand_alone() {
+        assert!(direct(&package(KERNELS, &[("thiserror", None), ("criterion", Some("dev"))])).is_ok());
+        for used in ["musicot-core", "tch"] {
+            assert!(direct(&package(KERNELS, &[(used, None)])).unwrap_err().contains(used));
+        }
+        assert!(direct(&package(KERNELS_USER, &[(KERNELS, None)])).is_ok());
+        assert!(direct(&package("musicot-codec", &[(KERNELS, None)])).unwrap_err().contains(KERNELS));
     }
 
     #[test]

@@ -1,0 +1,296 @@
+//! AVX2 and FMA. The only module with `unsafe`: what it calls is right for any input as long as the machine has the instructions, and for
+//! that stands [`Token`]; loads go through references of the right size.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Token, panel};
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use elsewhere::{Token, panel};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use crate::isa::{Fused, Work};
+    use crate::kind::WeightKind;
+    use crate::pack::{GROUPS, Lanes, PANEL};
+
+    /// Proof that the machine has AVX2 and FMA: there is no other way to one than [`Token::detect`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Token(());
+
+    impl Token {
+        pub(crate) fn detect() -> Option<Self> {
+            (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        }
+
+        /// Plain code, compiled for these instructions.
+        pub(crate) fn run<W: Work>(self, work: W) -> W::Out {
+            // SAFETY: a token exists only where the machine has the instructions.
+            unsafe { compiled(work) }
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn compiled<W: Work>(work: W) -> W::Out {
+        work.run::<Fused>()
+    }
+
+    /// The products of `ROWS` of a panel's rows from `first` on with `B` rows of activations. Each sum has its own chain of additions, the
+    /// same one whatever `ROWS` and `B` are.
+    ///
+    /// # Panics
+    /// `first` or a slice is out of range, or `ROWS` is odd: a mistake in this crate.
+    pub(crate) fn panel<const ROWS: usize, const B: usize>(
+        _proof: Token,
+        kind: WeightKind,
+        (lanes, scales): (&[Lanes], &[f32]),
+        first: usize,
+        xs: [&[f32]; B],
+    ) -> [[f32; ROWS]; B] {
+        // SAFETY: a token exists only where the machine has the instructions.
+        unsafe {
+            match kind {
+                WeightKind::F32 => wide::<32, ROWS, B>(lanes, first, xs),
+                WeightKind::Bf16 => wide::<16, ROWS, B>(lanes, first, xs),
+                WeightKind::Int8 => {
+                    let mut sums = wide::<8, ROWS, B>(lanes, first, xs);
+                    let scales = &scales[first..first + ROWS];
+                    sums.iter_mut()
+                        .for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
+                    sums
+                }
+                WeightKind::Int4 => grouped::<ROWS, B>(lanes, scales, first, xs),
+            }
+        }
+    }
+
+    /// Everything but int4: no scale within a row.
+    #[target_feature(enable = "avx2,fma")]
+    fn wide<const BITS: u32, const ROWS: usize, const B: usize>(
+        lanes: &[Lanes],
+        first: usize,
+        xs: [&[f32]; B],
+    ) -> [[f32; ROWS]; B] {
+        let (blocks, _) = lanes.as_chunks::<PANEL>();
+        let width = 256 / BITS as usize;
+        let xs = xs.map(|x| &x[..blocks.len() * width]);
+        let mut sums = [[_mm256_setzero_ps(); ROWS]; B];
+        for (index, block) in blocks.iter().enumerate() {
+            let mut rows = [_mm256_setzero_si256(); ROWS];
+            for (row, lanes) in rows.iter_mut().zip(&block[first..first + ROWS]) {
+                *row = load_lanes(lanes);
+            }
+            let start = index * width;
+            // SAFETY: each slice of `xs` has `width` values for every block, and a block has `width / 8` chunks.
+            unsafe {
+                add::<BITS, 0, ROWS, B>(&mut sums, &rows, &xs, start);
+                if BITS <= 16 {
+                    add::<BITS, 1, ROWS, B>(&mut sums, &rows, &xs, start);
+                }
+                if BITS <= 8 {
+                    add::<BITS, 2, ROWS, B>(&mut sums, &rows, &xs, start);
+                    add::<BITS, 3, ROWS, B>(&mut sums, &rows, &xs, start);
+                }
+            }
+        }
+        sum_all(&sums)
+    }
+
+    /// int4: the chunks of a group are added up before its scale.
+    #[target_feature(enable = "avx2,fma")]
+    fn grouped<const ROWS: usize, const B: usize>(
+        lanes: &[Lanes],
+        scales: &[f32],
+        first: usize,
+        xs: [&[f32]; B],
+    ) -> [[f32; ROWS]; B] {
+        let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
+        let (scales, _) = scales.as_chunks::<GROUPS>();
+        let xs = xs.map(|x| &x[..blocks.len() * 64]);
+        let mut sums = [[_mm256_setzero_ps(); ROWS]; B];
+        for (index, (block, scales)) in blocks.iter().zip(scales).enumerate() {
+            for row in 0..ROWS {
+                let halves = nibbles(load_lanes(&block[first + row]));
+                // SAFETY: each slice of `xs` has 64 values for every block, two groups of 32.
+                unsafe {
+                    let scale = _mm256_set1_ps(scales[0][first + row]);
+                    add_group(&mut sums, row, group::<0, 1>(halves), scale, &xs, index * 64);
+                    let scale = _mm256_set1_ps(scales[1][first + row]);
+                    add_group(&mut sums, row, group::<2, 3>(halves), scale, &xs, index * 64 + 32);
+                }
+            }
+        }
+        sum_all(&sums)
+    }
+
+    /// The even and the odd nibbles, each in the upper half of its byte.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn nibbles(block: __m256i) -> [__m256i; 2] {
+        let high = _mm256_set1_epi32(0xf0f0_f0f0_u32 as i32);
+        [_mm256_and_si256(_mm256_slli_epi32::<4>(block), high), _mm256_and_si256(block, high)]
+    }
+
+    /// The four chunks of the group in bytes `A` and `B`.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn group<const A: usize, const B: usize>([even, odd]: [__m256i; 2]) -> [__m256; 4] {
+        [byte::<A>(even), byte::<A>(odd), byte::<B>(even), byte::<B>(odd)]
+    }
+
+    /// # Safety
+    /// Each of `xs` has 32 values from `start` on.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn add_group<const ROWS: usize, const B: usize>(
+        sums: &mut [[__m256; ROWS]; B],
+        row: usize,
+        weights: [__m256; 4],
+        scale: __m256,
+        xs: &[&[f32]; B],
+        start: usize,
+    ) {
+        for (sums, x) in sums.iter_mut().zip(xs) {
+            // SAFETY: as promised by the caller.
+            unsafe {
+                let mut own = _mm256_mul_ps(weights[0], load(x, start));
+                own = _mm256_fmadd_ps(weights[1], load(x, start + 8), own);
+                own = _mm256_fmadd_ps(weights[2], load(x, start + 16), own);
+                own = _mm256_fmadd_ps(weights[3], load(x, start + 24), own);
+                sums[row] = _mm256_fmadd_ps(own, scale, sums[row]);
+            }
+        }
+    }
+
+    /// # Safety
+    /// Each of `xs` has eight values from `start + 8 * CHUNK` on.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn add<const BITS: u32, const CHUNK: usize, const ROWS: usize, const B: usize>(
+        sums: &mut [[__m256; ROWS]; B],
+        rows: &[__m256i; ROWS],
+        xs: &[&[f32]; B],
+        start: usize,
+    ) {
+        let mut eight = [_mm256_setzero_ps(); B];
+        for (eight, x) in eight.iter_mut().zip(xs) {
+            // SAFETY: as promised by the caller.
+            *eight = unsafe { load(x, start + 8 * CHUNK) };
+        }
+        for row in 0..ROWS {
+            let weights = chunk::<BITS, CHUNK>(rows[row]);
+            for (sums, x) in sums.iter_mut().zip(eight) {
+                sums[row] = _mm256_fmadd_ps(weights, x, sums[row]);
+            }
+        }
+    }
+
+    /// Eight weights out of eight lanes.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn chunk<const BITS: u32, const CHUNK: usize>(block: __m256i) -> __m256 {
+        match (BITS, CHUNK) {
+            (32, _) => _mm256_castsi256_ps(block),
+            (16, 0) => _mm256_castsi256_ps(_mm256_slli_epi32::<16>(block)),
+            (16, _) => {
+                _mm256_castsi256_ps(_mm256_and_si256(block, _mm256_set1_epi32(0xffff_0000_u32 as i32)))
+            }
+            _ => byte::<CHUNK>(block),
+        }
+    }
+
+    /// Byte `BYTE` of each lane as the topmost one, as a number.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn byte<const BYTE: usize>(block: __m256i) -> __m256 {
+        let top = match BYTE {
+            0 => _mm256_slli_epi32::<24>(block),
+            3 => _mm256_and_si256(block, _mm256_set1_epi32(0xff00_0000_u32 as i32)),
+            // Bytes with the highest bit set are zeros: one shuffle in place of a shift and a mask.
+            1 => _mm256_shuffle_epi8(block, shuffle(1)),
+            _ => _mm256_shuffle_epi8(block, shuffle(2)),
+        };
+        _mm256_cvtepi32_ps(top)
+    }
+
+    /// Takes byte `byte` of each lane to the top.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn shuffle(byte: i32) -> __m256i {
+        let place = |lane: i32| (4 * lane + byte) << 24 | 0x0080_8080;
+        _mm256_setr_epi32(place(0), place(1), place(2), place(3), place(0), place(1), place(2), place(3))
+    }
+
+    /// In the order of [`crate::portable::sum_lanes`].
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn sum_all<const ROWS: usize, const B: usize>(sums: &[[__m256; ROWS]; B]) -> [[f32; ROWS]; B] {
+        let mut all = [[0.0; ROWS]; B];
+        for (all, sums) in all.iter_mut().zip(sums) {
+            // Two rows at a time: neighbours are added side by side.
+            for (all, sums) in all.chunks_exact_mut(2).zip(sums.chunks_exact(2)) {
+                let pairs = _mm_hadd_ps(halves(sums[0]), halves(sums[1]));
+                let both = _mm_hadd_ps(pairs, pairs);
+                all[0] = _mm_cvtss_f32(both);
+                all[1] = _mm_cvtss_f32(_mm_movehdup_ps(both));
+            }
+        }
+        all
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn halves(sum: __m256) -> __m128 {
+        _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn load_lanes(lanes: &Lanes) -> __m256i {
+        // SAFETY: 32 bytes, aligned to 32.
+        unsafe { _mm256_load_si256(std::ptr::from_ref(lanes).cast()) }
+    }
+
+    /// # Safety
+    /// `x` has eight values from `start` on.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn load(x: &[f32], start: usize) -> __m256 {
+        debug_assert!(start + 8 <= x.len());
+        // SAFETY: within the slice, as promised by the caller; no alignment is asked for.
+        unsafe { _mm256_loadu_ps(x.as_ptr().add(start)) }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod elsewhere {
+    use crate::isa::Work;
+    use crate::kind::WeightKind;
+    use crate::pack::Lanes;
+
+    /// Nothing: no other architecture has these instructions.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Token {}
+
+    impl Token {
+        pub(crate) fn detect() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn run<W: Work>(self, _: W) -> W::Out {
+            match self {}
+        }
+    }
+
+    pub(crate) fn panel<const ROWS: usize, const B: usize>(
+        proof: Token,
+        _: WeightKind,
+        _: (&[Lanes], &[f32]),
+        _: usize,
+        _: [&[f32]; B],
+    ) -> [[f32; ROWS]; B] {
+        match proof {}
+    }
+}

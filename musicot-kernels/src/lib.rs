@@ -1,0 +1,31 @@
+//! Products of stored weights with a few rows of activations, and the rest of a decoder layer at one position.
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod attention;
+mod avx2;
+mod cache;
+mod error;
+mod gate;
+mod isa;
+mod kind;
+mod lanes;
+mod matrix;
+mod norm;
+mod pack;
+mod portable;
+mod rotary;
+#[cfg(test)]
+mod tests;
+mod threads;
+
+pub use attention::Scratch;
+pub use cache::{CacheShape, KvCache};
+pub use error::{Error, Result};
+pub use gate::silu_times;
+pub use isa::Isa;
+pub use kind::{INT4_GROUP, WeightKind};
+pub use matrix::Matrix;
+pub use norm::rms_norm;
+pub use rotary::Turn;
+pub use threads::Threads;

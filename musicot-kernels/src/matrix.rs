@@ -1,0 +1,252 @@
+//! A matrix of weights and its products.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use crate::avx2;
+use crate::error::{Error, Result, expect_len};
+use crate::isa::{Isa, Kind};
+use crate::kind::WeightKind;
+use crate::pack::{PANEL, Packed};
+use crate::portable;
+use crate::threads::Threads;
+
+/// Work that is worth waking another thread for, in bytes of weights times rows of activations: some 80 microseconds of a core that has them in its
+/// caches. Waking one takes 10 to 20.
+const WORTH_A_THREAD: usize = 1 << 22;
+
+/// Weights `[rows, columns]`, packed for products with a few rows of activations: `y = x W^T`.
+///
+/// The weights are read from memory once whatever the number of activation rows is, and each row gives the same bytes alone or among
+/// others, on one thread or several. For one set of instructions, that is: AVX2 rounds once where plain Rust rounds twice.
+///
+/// ```
+/// use musicot_kernels::{Matrix, Threads, WeightKind};
+/// let identity = Matrix::new(&[1.0, 0.0, 0.0, 1.0], 2, 2, WeightKind::Int8)?;
+/// let mut y = [0.0; 4];
+/// identity.multiply(&[1.0, 2.0, 3.0, 4.0], &mut y, &Threads::one())?;
+/// // 1.0 is 127 steps of 1 / 127, to the rounding of f32.
+/// assert!(y.iter().zip([1.0, 2.0, 3.0, 4.0]).all(|(y, x)| (y - x).abs() < 1e-6));
+/// # Ok::<(), musicot_kernels::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    packed: Arc<Packed>,
+    isa: Isa,
+}
+
+impl Matrix {
+    /// Packs row-major weights.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an empty matrix or a slice of another length, [`Error::NotFinite`] where such a weight would have to be quantised.
+    pub fn new(weights: &[f32], rows: usize, columns: usize, kind: WeightKind) -> Result<Self> {
+        if rows == 0 || columns == 0 {
+            return Err(Error::shape("rows and columns", "at least 1", 0));
+        }
+        expect_len("weights", rows.saturating_mul(columns), weights.len())?;
+        Ok(Self { packed: Arc::new(Packed::new(weights, rows, columns, kind)?), isa: Isa::best() })
+    }
+
+    /// The same weights for other instructions.
+    #[must_use]
+    pub fn with_isa(&self, isa: Isa) -> Self {
+        Self { packed: Arc::clone(&self.packed), isa }
+    }
+
+    /// Outputs.
+    pub fn rows(&self) -> usize {
+        self.packed.rows
+    }
+
+    /// Inputs.
+    pub fn columns(&self) -> usize {
+        self.packed.columns
+    }
+
+    /// How the weights are stored.
+    pub fn kind(&self) -> WeightKind {
+        self.packed.kind
+    }
+
+    /// Bytes of weights and scales, which is what a product reads.
+    pub fn bytes(&self) -> usize {
+        self.packed.bytes()
+    }
+
+    /// `x [batch, columns]` to `y [batch, rows]`. Columns that are no multiple of 64 cost a copy of the activations.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a slice has another length; [`Error::WorkerLost`].
+    pub fn multiply(&self, x: &[f32], y: &mut [f32], threads: &Threads) -> Result<()> {
+        self.multiply_rows(0..self.rows(), x, y, threads)
+    }
+
+    /// The outputs of some rows only, `y [batch, rows.len()]`, the same bytes as among all.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when a slice has another length or the range is empty or not within the matrix; [`Error::WorkerLost`].
+    pub fn multiply_rows(
+        &self,
+        rows: Range<usize>,
+        x: &[f32],
+        y: &mut [f32],
+        threads: &Threads,
+    ) -> Result<()> {
+        if rows.is_empty() || rows.end > self.rows() {
+            return Err(Error::shape("end of a range of rows", format!("1 to {}", self.rows()), rows.end));
+        }
+        if x.is_empty() || x.len() % self.columns() != 0 {
+            return Err(Error::shape("activations", format!("a multiple of {}", self.columns()), x.len()));
+        }
+        let batch = x.len() / self.columns();
+        expect_len("results", batch * rows.len(), y.len())?;
+        let x = self.padded(x);
+        let work = self.bytes() / self.rows() * rows.len() * batch;
+        let shares = threads.count().min(1 + work / WORTH_A_THREAD).min(rows.len().div_ceil(PANEL));
+        if shares == 1 {
+            let stride = rows.len();
+            self.product().run(rows, &x, |row, at, sums| copy(y, row * stride + at, sums));
+            return Ok(());
+        }
+        self.split(rows, x, y, (threads, shares))
+    }
+
+    /// Activations with rows as long as the blocks of a row of weights.
+    fn padded<'x>(&self, x: &'x [f32]) -> Cow<'x, [f32]> {
+        let (columns, width) = (self.columns(), self.product().width());
+        if columns == width {
+            return Cow::Borrowed(x);
+        }
+        let mut padded = vec![0.0; x.len() / columns * width];
+        for (padded, x) in padded.chunks_exact_mut(width).zip(x.chunks_exact(columns)) {
+            padded[..columns].copy_from_slice(x);
+        }
+        Cow::Owned(padded)
+    }
+
+    fn product(&self) -> Product<'_> {
+        Product { packed: &self.packed, isa: self.isa }
+    }
+
+    /// Gives each thread as many neighbouring panels, the calling one the first.
+    fn split(
+        &self,
+        rows: Range<usize>,
+        x: Cow<'_, [f32]>,
+        y: &mut [f32],
+        (threads, shares): (&Threads, usize),
+    ) -> Result<()> {
+        let stride = rows.len();
+        let x: Arc<[f32]> = x.into();
+        let share = |index: usize| {
+            let (first, panels) = (rows.start / PANEL, rows.end.div_ceil(PANEL) - rows.start / PANEL);
+            let at = |index: usize| (first + panels * index / shares) * PANEL;
+            at(index).max(rows.start)..at(index + 1).min(rows.end)
+        };
+        let (done, results) = channel();
+        for index in 1..shares {
+            let (matrix, x, own, done) = (self.clone(), Arc::clone(&x), share(index), done.clone());
+            let job = move || {
+                // Nobody waits any more: then nobody misses it.
+                let _unsent = done.send((own.clone(), matrix.product().collect(own, &x)));
+            };
+            threads.send(index - 1, Box::new(job))?;
+        }
+        drop(done);
+        self.product().run(share(0), &x, |row, at, sums| copy(y, row * stride + at, sums));
+        for _ in 1..shares {
+            let (own, sums) = results.recv().map_err(|_| Error::WorkerLost)?;
+            let start = own.start - rows.start;
+            for (y, sums) in y.chunks_exact_mut(stride).zip(sums.chunks_exact(own.len())) {
+                y[start..start + own.len()].copy_from_slice(sums);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A matrix and the instructions to multiply it with.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    packed: &'a Packed,
+    isa: Isa,
+}
+
+impl Product<'_> {
+    /// Values of a padded row of activations.
+    fn width(self) -> usize {
+        self.packed.blocks * self.packed.kind.block()
+    }
+
+    /// `[batch, rows.len()]`.
+    fn collect(self, rows: Range<usize>, x: &[f32]) -> Vec<f32> {
+        let stride = rows.len();
+        let mut sums = vec![0.0; x.len() / self.width() * stride];
+        self.run(rows, x, |row, at, own| copy(&mut sums, row * stride + at, own));
+        sums
+    }
+
+    /// Calls `put` with an activation row, an output counted from the first of `rows`, and its product and those of the next outputs.
+    fn run(self, rows: Range<usize>, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
+        let width = self.width();
+        for panel in rows.start / PANEL..rows.end.div_ceil(PANEL) {
+            let mut put_row = |row: usize, first: usize, sums: &[f32]| {
+                // Without the outputs of the panel that are none of `rows`.
+                let output = panel * PANEL + first;
+                let (start, end) = (output.max(rows.start), (output + sums.len()).min(rows.end));
+                if start < end {
+                    put(row, start - rows.start, &sums[start - output..end - output]);
+                }
+            };
+            // A panel stays in the caches while the rows of activations pass by it.
+            for (tile, x) in x.chunks(4 * width).enumerate() {
+                self.tile(panel, x, |row, first, sums| put_row(4 * tile + row, first, sums));
+            }
+        }
+    }
+
+    /// One panel and at most four rows of activations.
+    fn tile(self, panel: usize, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
+        let (kind, width) = (self.packed.kind, self.width());
+        let weights = (self.packed.panel(panel), self.packed.panel_scales(panel));
+        let token = match self.isa.0 {
+            Kind::Avx2(token) => token,
+            Kind::Portable => {
+                for (row, x) in x.chunks_exact(width).enumerate() {
+                    put(row, 0, &portable::panel(kind, weights.0, weights.1, x));
+                }
+                return;
+            }
+        };
+        let count = x.len() / width;
+        let x = |row: usize| &x[row * width..(row + 1) * width];
+        // Two to three sums per row of weights hide the latency of an addition; four times four would not fit into the registers.
+        match count {
+            1 => put_all(avx2::panel::<PANEL, 1>(token, kind, weights, 0, [x(0)]), 0, put),
+            2 => put_all(avx2::panel::<PANEL, 2>(token, kind, weights, 0, [x(0), x(1)]), 0, put),
+            3 => put_all(avx2::panel::<PANEL, 3>(token, kind, weights, 0, [x(0), x(1), x(2)]), 0, put),
+            _ => {
+                let x = [x(0), x(1), x(2), x(3)];
+                put_all(avx2::panel::<2, 4>(token, kind, weights, 0, x), 0, &mut put);
+                put_all(avx2::panel::<2, 4>(token, kind, weights, 2, x), 2, &mut put);
+            }
+        }
+    }
+}
+
+fn copy(y: &mut [f32], start: usize, sums: &[f32]) {
+    y[start..start + sums.len()].copy_from_slice(sums);
+}
+
+fn put_all<const ROWS: usize, const B: usize>(
+    sums: [[f32; ROWS]; B],
+    first: usize,
+    mut put: impl FnMut(usize, usize, &[f32]),
+) {
+    for (row, sums) in sums.iter().enumerate() {
+        put(row, first, sums);
+    }
+}

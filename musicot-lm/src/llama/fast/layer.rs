@@ -1,0 +1,183 @@
+//! One block of the decoder: packed weights, and its pass over some positions.
+
+use std::ops::Range;
+
+use musicot_core::nn::Linear;
+use musicot_core::tch::Tensor;
+use musicot_core::tensor;
+use musicot_kernels::{Isa, KvCache, Matrix, Scratch, Threads, Turn, WeightKind, rms_norm, silu_times};
+
+use super::super::LlamaConfig;
+use super::super::model;
+use crate::Result;
+
+/// The sizes of a decoder that a pass needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) dim: usize,
+    /// Width of all queries of a position.
+    queries: usize,
+    /// Width of all keys, and of all values.
+    keys: usize,
+    /// Inside the feed-forward network.
+    hidden: usize,
+    pub(super) eps: f32,
+}
+
+/// A position that a pass computes.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) row: usize,
+    pub(super) slot: usize,
+    /// The slots that it sees, its own among them.
+    pub(super) visible: Range<usize>,
+    pub(super) turn: Turn,
+}
+
+/// What all layers of a pass share.
+pub(super) struct Pass<'a> {
+    pub(super) sizes: Sizes,
+    pub(super) isa: Isa,
+    pub(super) threads: &'a Threads,
+    pub(super) places: &'a [Place],
+    pub(super) buffers: &'a mut Buffers,
+}
+
+/// Memory between the products, kept from pass to pass. Each has a row for every place.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    normed: Vec<f32>,
+    projected: Vec<f32>,
+    attended: Vec<f32>,
+    gate_and_up: Vec<f32>,
+    gated: Vec<f32>,
+    added: Vec<f32>,
+    scratch: Scratch,
+}
+
+#[derive(Debug)]
+pub(super) struct Layer {
+    input_norm: Vec<f32>,
+    query_key_value: Affine,
+    output: Affine,
+    post_norm: Vec<f32>,
+    gate_and_up: Affine,
+    down: Affine,
+}
+
+/// Maps of the same input, one below the other.
+#[derive(Debug)]
+struct Affine {
+    matrix: Matrix,
+    bias: Option<Vec<f32>>,
+}
+
+impl Sizes {
+    pub(super) fn new(config: &LlamaConfig) -> Self {
+        let head = config.head_size();
+        Self {
+            dim: config.hidden_size as usize,
+            queries: (config.num_attention_heads * head) as usize,
+            keys: (config.num_key_value_heads * head) as usize,
+            hidden: config.intermediate_size as usize,
+            eps: config.rms_norm_eps as f32,
+        }
+    }
+}
+
+impl Buffers {
+    fn resize(&mut self, places: usize, sizes: Sizes) {
+        self.normed.resize(places * sizes.dim, 0.0);
+        self.projected.resize(places * (sizes.queries + 2 * sizes.keys), 0.0);
+        self.attended.resize(places * sizes.queries, 0.0);
+        self.gate_and_up.resize(places * 2 * sizes.hidden, 0.0);
+        self.gated.resize(places * sizes.hidden, 0.0);
+        self.added.resize(places * sizes.dim, 0.0);
+    }
+}
+
+impl Layer {
+    pub(super) fn new(layer: &model::Layer, kind: WeightKind) -> Result<Self> {
+        let (attention, feed) = (&layer.attention, &layer.feed_forward);
+        Ok(Self {
+            input_norm: tensor::to_vec(layer.input_norm.weight())?,
+            query_key_value: Affine::new(&[&attention.query, &attention.key, &attention.value], kind)?,
+            output: Affine::new(&[&attention.output], kind)?,
+            post_norm: tensor::to_vec(layer.post_norm.weight())?,
+            gate_and_up: Affine::new(&[feed.gate(), feed.up()], kind)?,
+            down: Affine::new(&[feed.down()], kind)?,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let all = [&self.query_key_value, &self.output, &self.gate_and_up, &self.down];
+        all.iter().map(|affine| affine.matrix.bytes()).sum()
+    }
+
+    /// Takes `x [places, dim]` through the block; the places' keys and values are in the cache afterwards.
+    pub(super) fn run(&self, x: &mut [f32], cache: &mut KvCache, pass: &mut Pass<'_>) -> Result<()> {
+        let Pass { sizes, isa, threads, places, buffers } = pass;
+        buffers.resize(places.len(), *sizes);
+        rms_norm(*isa, x, &self.input_norm, sizes.eps, &mut buffers.normed)?;
+        self.query_key_value.apply(&buffers.normed, &mut buffers.projected, threads)?;
+        attend(*sizes, *isa, places, cache, buffers)?;
+        self.output.apply(&buffers.attended, &mut buffers.added, threads)?;
+        add(x, &buffers.added);
+        rms_norm(*isa, x, &self.post_norm, sizes.eps, &mut buffers.normed)?;
+        self.gate_and_up.apply(&buffers.normed, &mut buffers.gate_and_up, threads)?;
+        silu_times(*isa, &buffers.gate_and_up, sizes.hidden, &mut buffers.gated)?;
+        self.down.apply(&buffers.gated, &mut buffers.added, threads)?;
+        add(x, &buffers.added);
+        Ok(())
+    }
+}
+
+/// Turns queries and keys, puts keys and values into the cache, and attends, each place to what it may see.
+fn attend(
+    sizes: Sizes,
+    isa: Isa,
+    places: &[Place],
+    cache: &mut KvCache,
+    buffers: &mut Buffers,
+) -> Result<()> {
+    let width = sizes.queries + 2 * sizes.keys;
+    for (place, projected) in places.iter().zip(buffers.projected.chunks_exact_mut(width)) {
+        let (turned, value) = projected.split_at_mut(sizes.queries + sizes.keys);
+        place.turn.apply(isa, turned)?;
+        cache.put(place.row, place.slot, &turned[sizes.queries..], value)?;
+    }
+    let rows = buffers.projected.chunks_exact(width).zip(buffers.attended.chunks_exact_mut(sizes.queries));
+    for (place, (projected, attended)) in places.iter().zip(rows) {
+        let query = &projected[..sizes.queries];
+        cache.attend(isa, place.row, query, place.visible.clone(), &mut buffers.scratch, attended)?;
+    }
+    Ok(())
+}
+
+fn add(x: &mut [f32], added: &[f32]) {
+    x.iter_mut().zip(added).for_each(|(x, added)| *x += added);
+}
+
+impl Affine {
+    fn new(linears: &[&Linear], kind: WeightKind) -> Result<Self> {
+        let weights: Vec<&Tensor> = linears.iter().map(|linear| linear.weight()).collect();
+        let biases: Option<Vec<&Tensor>> = linears.iter().map(|linear| linear.bias()).collect();
+        let bias = biases.map(|biases| Ok::<_, crate::Error>(tensor::to_vec(&Tensor::f_cat(&biases, 0)?)?));
+        Ok(Self { matrix: matrix(&weights, kind)?, bias: bias.transpose()? })
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32], threads: &Threads) -> Result<()> {
+        self.matrix.multiply(x, y, threads)?;
+        if let Some(bias) = &self.bias {
+            y.chunks_exact_mut(bias.len()).for_each(|y| add(y, bias));
+        }
+        Ok(())
+    }
+}
+
+/// Packs weights `[rows, columns]` one below the other.
+pub(super) fn matrix(weights: &[&Tensor], kind: WeightKind) -> Result<Matrix> {
+    let whole = Tensor::f_cat(weights, 0)?;
+    let (rows, columns) = whole.size2()?;
+    Ok(Matrix::new(&tensor::to_vec(&whole)?, rows as usize, columns as usize, kind)?)
+}
