@@ -37,7 +37,7 @@ impl KvCache {
         if visible.is_empty() {
             return Err(Error::shape("visible slots", "at least 1", 0));
         }
-        if query.is_empty() || query.len() % (kv_heads * head_dim) != 0 {
+        if query.is_empty() || !query.len().is_multiple_of(kv_heads * head_dim) {
             return Err(Error::shape("query", format!("a multiple of {}", kv_heads * head_dim), query.len()));
         }
         expect_len("results", query.len(), y.len())?;

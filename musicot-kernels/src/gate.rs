@@ -9,7 +9,7 @@ use crate::lanes::exp;
 /// # Errors
 /// [`Error::Shape`].
 pub fn silu_times(isa: Isa, gate_and_up: &[f32], width: usize, y: &mut [f32]) -> Result<()> {
-    if width == 0 || y.len() % width != 0 {
+    if width == 0 || !y.len().is_multiple_of(width) {
         return Err(Error::shape("results", format!("a multiple of {width}"), y.len()));
     }
     expect_len("gates and values", 2 * y.len(), gate_and_up.len())?;

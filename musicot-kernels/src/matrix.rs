@@ -98,7 +98,7 @@ impl Matrix {
         if rows.is_empty() || rows.end > self.rows() {
             return Err(Error::shape("end of a range of rows", format!("1 to {}", self.rows()), rows.end));
         }
-        if x.is_empty() || x.len() % self.columns() != 0 {
+        if x.is_empty() || !x.len().is_multiple_of(self.columns()) {
             return Err(Error::shape("activations", format!("a multiple of {}", self.columns()), x.len()));
         }
         let batch = x.len() / self.columns();

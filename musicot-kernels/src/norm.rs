@@ -9,7 +9,7 @@ use crate::lanes::sum_of;
 /// # Errors
 /// [`Error::Shape`].
 pub fn rms_norm(isa: Isa, x: &[f32], weight: &[f32], eps: f32, y: &mut [f32]) -> Result<()> {
-    if weight.is_empty() || x.len() % weight.len() != 0 {
+    if weight.is_empty() || !x.len().is_multiple_of(weight.len()) {
         return Err(Error::shape("activations", format!("a multiple of {}", weight.len()), x.len()));
     }
     expect_len("results", x.len(), y.len())?;

@@ -28,7 +28,7 @@ impl Turn {
     /// [`Error::Shape`] when it does not divide into heads.
     pub fn apply(&self, isa: Isa, heads: &mut [f32]) -> Result<()> {
         let head = 2 * self.pairs();
-        if head == 0 || heads.len() % head != 0 {
+        if head == 0 || !heads.len().is_multiple_of(head) {
             return Err(Error::shape("heads", format!("a multiple of {head}"), heads.len()));
         }
         isa.run(Turning { turn: self, heads });
