@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use musicot_codec::train::{CodecTrainConfig, NoteTokenizerTrainConfig, train_codec, train_semantic};
 use musicot_codec::{NoteTokenizerConfig, SpectralCodecConfig, WavOptions, write_wav};
 use musicot_core::tch::{self, Device};
-use musicot_core::train::{Method, Observer, Silent, StepReport, Summary, TrainConfig};
+use musicot_core::train::{Observer, Silent, StepReport, Summary, TrainConfig};
 use musicot_core::{AudioBuffer, CounterRng};
 
 /// Clips of random notes with a decay, and their manifest.
@@ -149,7 +149,7 @@ fn note_tokeniser() {
             vocabulary_size: 24,
             ..NoteTokenizerConfig::default()
         },
-        train: TrainConfig { optimizer: Method::Muon, ..optimisation(40) },
+        train: optimisation(40),
         manifest: manifest.clone(),
         heldout: manifest,
         batch: 2,
