@@ -14,7 +14,7 @@ use musicot_diffusion::train::{
     Crops, DatasetInfo, DiffusionTask, DiffusionTrainConfig, LatentDataset, LatentPiece, LatentWriter,
     TimeSampling, train,
 };
-use musicot_diffusion::{Dit, Error, Objective};
+use musicot_diffusion::{Dit, Error, Objective, Storage};
 
 /// Latents that follow from the tokens, so that there is something to learn.
 fn piece(seed: u64, frames: i64) -> LatentPiece {
@@ -252,6 +252,27 @@ fn data_of_another_shape_is_refused() {
 }
 
 /// The recipe of the embedded model, where the test runs in the repository (it is not part of the package).
+/// The whole model is taken over, latent statistics too; one of another shape is refused.
+#[test]
+fn training_goes_on_from_another_model() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("data"), false);
+    let mut run = run_config(folder.path(), 1);
+    let mut first = Dit::new(run.model.clone(), Device::Cpu, 9).unwrap();
+    first.set_latent_statistics(&Tensor::from_slice(&[0.5f32; 6]), &Tensor::from_slice(&[3.0f32; 6])).unwrap();
+    first.save(folder.path().join("first"), Storage::Native).unwrap();
+    run.start_from = Some(folder.path().join("first"));
+    let task = DiffusionTask::new(&run, Device::Cpu).unwrap();
+    let (own, taken) = (first.params().named(), task.model().params().named());
+    assert_eq!(own.len(), taken.len());
+    for ((name, expected), (_, tensor)) in own.iter().zip(&taken) {
+        assert!(tensor.equal(expected), "{name}");
+    }
+    run.model.width *= 2;
+    let error = DiffusionTask::new(&run, Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("start_from") && error.contains("expected"), "{error}");
+}
+
 #[test]
 fn the_recipe_is_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/recipe/diffusion.json");

@@ -102,9 +102,14 @@ impl Encodec {
                 (chunk.f_div(&scale)?, Some(scale.f_flatten(0, -1)?))
             }
         };
-        let vectors = self.encoder.forward(&scaled)?.f_to_kind(Kind::Float)?.f_transpose(1, 2)?;
+        let vectors = self.vectors(&scaled)?;
         let codes = self.quantizer.encode(&vectors)?.f_narrow(-1, 0, levels as i64)?;
         Ok(EncodecChunk { codes: codes.f_transpose(1, 2)?.f_contiguous()?, scale })
+    }
+
+    /// What is quantised `[batch, frames, hidden]`, in f32 whatever the weights are.
+    fn vectors(&self, scaled: &Tensor) -> Result<Tensor> {
+        Ok(self.encoder.forward(scaled)?.f_to_kind(Kind::Float)?.f_transpose(1, 2)?)
     }
 
     /// Chunks, as many as [`Encodec::encode`] gave, to a waveform `[batch, channels, samples]` in the element type of the weights. It
@@ -179,4 +184,32 @@ fn loudness(chunk: &Tensor) -> Result<Tensor> {
     let mono = chunk.f_sum_dim_intlist([1].as_slice(), true, chunk.kind())?.f_div_scalar(channels)?;
     let power = mono.f_square()?.f_mean_dim([-1].as_slice(), true, chunk.kind())?;
     Ok(power.f_sqrt()?.f_add_scalar(QUIET)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use musicot_core::checkpoint::Checkpoint;
+    use musicot_core::tch::Device;
+
+    use super::*;
+
+    /// Codes themselves cannot be compared between element types: which of two codewords is the nearer one may hang on the last bit, and
+    /// every later level follows. So it is the vectors that must be close; the search among codewords is done in f32 for both.
+    #[test]
+    fn vectors_in_bfloat16_are_close_to_those_in_f32() {
+        for name in ["causal", "centred", "replicate", "constant"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("encodec_{name}"));
+            let audio = Checkpoint::open(folder.join("io.safetensors")).unwrap().tensor("in.audio").unwrap();
+            let [exact, rounded] = [Kind::Float, Kind::BFloat16].map(|kind| {
+                let codec = Encodec::load_as(&folder, Device::Cpu, kind).unwrap();
+                tch::no_grad(|| codec.vectors(&audio.to_kind(kind))).unwrap()
+            });
+            let error = (&rounded - &exact).norm().double_value(&[]) / exact.norm().double_value(&[]);
+            println!("{name}: relative error of the vectors in bfloat16 {error:.4}");
+            assert!(error < 0.03, "{name}: {error}");
+        }
+    }
 }

@@ -72,6 +72,8 @@ pub struct DiffusionTrainConfig {
     pub model: DitConfig,
     /// Optimiser, schedule, checkpoints.
     pub train: TrainConfig,
+    /// Stage directory of a trained model of the same shape to go on from, its latent statistics included. From random weights when absent.
+    pub start_from: Option<PathBuf>,
     /// Folder of the [`crate::train::LatentDataset`] to train on.
     pub data: PathBuf,
     /// Folder of the one to validate on.
@@ -97,6 +99,7 @@ impl Default for DiffusionTrainConfig {
         Self {
             model: DitConfig::default(),
             train: TrainConfig { ema_decay: 0.999, ..TrainConfig::default() },
+            start_from: None,
             data: PathBuf::from("data/latents/train"),
             heldout: None,
             crops: Crops::default(),

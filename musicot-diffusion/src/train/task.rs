@@ -22,17 +22,23 @@ pub struct DiffusionTask {
 }
 
 impl DiffusionTask {
-    /// A new model, its latent statistics measured on the data.
+    /// A new model, its latent statistics measured on the data, or that of [`DiffusionTrainConfig::start_from`].
     ///
     /// # Errors
-    /// [`Error::Config`] for settings out of range; a data set that is damaged or does not fit the model is named.
+    /// [`Error::Config`] for settings out of range; a data set that is damaged or does not fit the model, or a model to start from that is
+    /// of another shape, is named.
     pub fn new(config: &DiffusionTrainConfig, device: Device) -> Result<Self> {
         config.validate()?;
         let data = open(&config.data, config)?;
         let heldout = config.heldout.as_ref().map(|path| open(path, config)).transpose()?;
         let mut model = Dit::new(config.model.clone(), device, config.train.seed)?;
-        let (mean, deviation) = data.statistics()?;
-        model.set_latent_statistics(&mean, &deviation)?;
+        if let Some(dir) = &config.start_from {
+            let copied = model.params().copy_from(Dit::load(dir, device)?.params(), |_| true);
+            copied.map_err(|e| Error::config("start_from", format!("{}: {e}", dir.display())))?;
+        } else {
+            let (mean, deviation) = data.statistics()?;
+            model.set_latent_statistics(&mean, &deviation)?;
+        }
         Ok(Self { model, data, heldout, config: config.clone(), device })
     }
 
