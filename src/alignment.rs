@@ -1,5 +1,7 @@
 //! Semantic tokens and latent frames that run at different rates, such as 25 tokens and the 21.5 frames of Stable Audio's autoencoder.
 
+use std::ops::Range;
+
 use crate::{Error, Result};
 
 /// Latent frames per semantic token.
@@ -26,13 +28,23 @@ impl Alignment {
         (frames - 1e-6).ceil().max(0.0) as usize
     }
 
-    /// The token at the middle of each of so many frames; frames past the last token have the last.
-    pub fn spread(self, tokens: &[i64], frames: usize) -> Result<Vec<i64>> {
+    /// The first frames, whose tokens are among the first so many of a song that goes on.
+    pub fn settled(self, tokens: usize) -> usize {
+        let below = self.frames(tokens);
+        // The middle of the last of them may lie in the token that follows.
+        (0..below).rev().find(|frame| self.place(*frame) < tokens).map_or(0, |last| last + 1)
+    }
+
+    /// The token at the middle of each of these frames; frames past the last token have the last.
+    pub fn spread(self, tokens: &[i64], frames: Range<usize>) -> Result<Vec<i64>> {
         let Some(last) = tokens.len().checked_sub(1) else {
             return Err(Error::input("semantic tokens", "expected at least one, got none"));
         };
-        let place = |frame: usize| ((frame as f64 + 0.5) / self.frames_per_token) as usize;
-        Ok((0..frames).map(|frame| tokens[place(frame).min(last)]).collect())
+        Ok(frames.map(|frame| tokens[self.place(frame).min(last)]).collect())
+    }
+
+    fn place(self, frame: usize) -> usize {
+        ((frame as f64 + 0.5) / self.frames_per_token) as usize
     }
 }
 
@@ -47,14 +59,14 @@ mod tests {
         let alignment = Alignment::new(25.0, 25.0).unwrap();
         let tokens: Vec<i64> = (0..750).collect();
         assert_eq!(alignment.frames(750), 750);
-        assert_eq!(alignment.spread(&tokens, 750).unwrap(), tokens);
+        assert_eq!(alignment.spread(&tokens, 0..750).unwrap(), tokens);
     }
 
     #[test]
     fn frames_of_stable_audio_cover_the_tokens() {
         let alignment = Alignment::new(44_100.0 / 2048.0, 25.0).unwrap();
         assert_eq!(alignment.frames(750), 646);
-        let spread = alignment.spread(&(0..750).collect::<Vec<_>>(), 646).unwrap();
+        let spread = alignment.spread(&(0..750).collect::<Vec<_>>(), 0..646).unwrap();
         // The middle of frame 0 is at 23 ms, within token 0; the next lie 46.4 ms, 1.161 tokens, apart.
         assert_eq!(spread[..8], [0, 1, 2, 4, 5, 6, 7, 8]);
         assert_eq!(spread[645], 749);
@@ -67,7 +79,7 @@ mod tests {
         {
             assert!(Alignment::new(frames, tokens).is_err(), "{frames} {tokens}");
         }
-        assert!(Alignment::new(1.0, 1.0).unwrap().spread(&[], 3).is_err());
+        assert!(Alignment::new(1.0, 1.0).unwrap().spread(&[], 0..3).is_err());
     }
 
     proptest! {
@@ -80,11 +92,24 @@ mod tests {
             let frames = alignment.frames(count);
             let covered = frames as f64 / frame_rate - count as f64 / token_rate;
             prop_assert!((-1e-3..1.0 / frame_rate + 1e-3).contains(&covered));
-            for (frame, token) in alignment.spread(&tokens, frames).unwrap().into_iter().enumerate() {
+            for (frame, token) in alignment.spread(&tokens, 0..frames).unwrap().into_iter().enumerate() {
                 let middle = (frame as f64 + 0.5) / frame_rate * token_rate;
                 let within = token as f64 <= middle + 1e-6 && middle < token as f64 + 1.0 + 1e-6;
                 prop_assert!(within || token == count as i64 - 1);
             }
+        }
+
+        #[test]
+        fn settled_frames_do_not_change_when_more_tokens_come(
+            frame_rate in 5.0_f64..100.0, token_rate in 5.0_f64..100.0, count in 1_usize..300, more in 1_usize..300,
+        ) {
+            let alignment = Alignment::new(frame_rate, token_rate).unwrap();
+            let tokens: Vec<i64> = (0..(count + more) as i64).collect();
+            let settled = alignment.settled(count);
+            let early = alignment.spread(&tokens[..count], 0..settled).unwrap();
+            prop_assert_eq!(early, alignment.spread(&tokens, 0..settled).unwrap());
+            // Not fewer than can be known: the next frame needs a token that is not there.
+            prop_assert!(alignment.spread(&tokens, settled..settled + 1).unwrap()[0] >= count as i64);
         }
     }
 }

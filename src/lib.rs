@@ -21,7 +21,7 @@ pub mod training;
 pub use analysis::Curves;
 pub use bundle::{Bundle, BundleConfig, Stage};
 pub use error::{Error, ErrorKind, Result};
-pub use generator::Generator;
+pub use generator::{Generator, SongStream};
 pub use manifest::{Manifest, Timing};
 pub use parts::{MemoryMode, Part, Parts};
 pub use plan::MusicPlan;

@@ -54,8 +54,8 @@ impl<T: ?Sized> Part<T> {
         Self { loaded: Some(stage), load: None }
     }
 
-    /// Runs `work` on the stage.
-    pub(crate) fn with<R>(&mut self, mode: MemoryMode, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
+    /// The stage, which then stays in memory.
+    pub(crate) fn loaded(&mut self) -> Result<&T> {
         let stage = match (self.loaded.take(), &self.load) {
             (Some(stage), _) => stage,
             (None, Some(load)) => load()?,
@@ -66,9 +66,14 @@ impl<T: ?Sized> Part<T> {
                 ));
             }
         };
-        let outcome = work(&stage);
-        if mode == MemoryMode::KeepAll || self.load.is_none() {
-            self.loaded = Some(stage);
+        Ok(self.loaded.insert(stage))
+    }
+
+    /// Runs `work` on the stage.
+    pub(crate) fn with<R>(&mut self, mode: MemoryMode, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
+        let outcome = work(self.loaded()?);
+        if mode == MemoryMode::OneStage && self.load.is_some() {
+            self.loaded = None;
         }
         outcome
     }

@@ -81,6 +81,44 @@ fn one_stage_at_a_time_makes_the_same_song() {
     assert_eq!(a.audio, b.audio);
 }
 
+/// Also with a first window that is short, so that several windows are streamed.
+#[test]
+fn a_streamed_song_is_the_whole_song_in_pieces() {
+    let root = tempfile::tempdir().unwrap();
+    let mut generator = generator(root.path());
+    let mut request = generator.request("marimba").duration_secs(9.0).seed(4);
+    for first_window_frames in [request.settings.windows.first_window_frames, 100] {
+        request.settings.windows.first_window_frames = first_window_frames;
+        let song = generator.generate(&request, &mut Quiet).unwrap();
+        let mut stream = generator.generate_stream(&request, &mut Quiet).unwrap();
+        let first = stream.next().unwrap().unwrap();
+        let (heard, written) = (first.duration_secs(), stream.manifest().tokens.len());
+        assert!(heard > 0.0, "an empty piece");
+        if first_window_frames == 100 {
+            assert!(written < 9 * 25, "{heard} s come after all {written} tokens");
+        }
+        let mut pieces = vec![first];
+        pieces.extend(stream.by_ref().map(|piece| piece.unwrap()));
+        assert!(stream.next().is_none());
+        let record = stream.manifest();
+        assert_eq!((&record.tokens, record.gain_db), (&song.manifest.tokens, song.manifest.gain_db));
+        assert_eq!(record.timings.len(), song.manifest.timings.len());
+        assert_eq!(stream.sample_rate_hz(), song.audio.sample_rate_hz());
+        let samples: Vec<_> = pieces.iter().map(|piece| piece.samples().view()).collect();
+        assert_eq!(ndarray::concatenate(ndarray::Axis(1), &samples).unwrap(), song.audio.samples());
+    }
+}
+
+#[test]
+fn a_stream_needs_its_stages_in_memory() {
+    let root = tempfile::tempdir().unwrap();
+    let mut lean = generator(root.path()).with_memory(MemoryMode::OneStage);
+    let request = lean.request("organ").duration_secs(2.0);
+    let plan = lean.plan(&request, &mut Quiet).unwrap();
+    let error = lean.perform_stream(&plan, &request.settings).err().unwrap();
+    assert!(error.to_string().contains("OneStage") && error.kind() == ErrorKind::Input, "{error}");
+}
+
 #[test]
 fn a_reference_fixes_its_part_of_the_plan() {
     let root = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use musicot::clap::Clap;
 use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::tch::Tensor;
-use musicot::core::{AudioBuffer, tensor};
+use musicot::core::{AudioBuffer, Limiter, tensor};
 use musicot::diffusion::{DiffusionSession, Dit, Sampler, Score, SessionConfig, render};
 use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, Plan, PlanMode, PlanRequest, PlanSong};
 use musicot::rvq::{RvqModel, VectorQuantizer};
@@ -92,7 +92,7 @@ impl Studio {
             for (place, song) in group.enumerate() {
                 let waveform = self.codec.decode(&latents.f_narrow(0, place as i64, 1)?)?;
                 let audio = AudioBuffer::mono(tensor::to_vec(&waveform)?, self.codec.sample_rate_hz())?;
-                hear(song, audio.limit_peak(CEILING)?.0)?;
+                hear(song, Limiter::apply(&audio, CEILING)?.0)?;
             }
             note(format_args!("{} of {} clips", tokens.len().min(start + RENDERED), tokens.len()));
         }

@@ -86,26 +86,6 @@ impl AudioBuffer {
         Self { samples: sum.insert_axis(Axis(0)), sample_rate_hz: self.sample_rate_hz }
     }
 
-    /// Scales all samples alike, so that none is beyond `ceiling` on either side (1 is full scale); audio that keeps within it is not
-    /// touched. Also tells the gain, dB: 0 or less.
-    ///
-    /// # Errors
-    /// [`Error::Input`] when the ceiling is not positive, or when a sample is not finite.
-    pub fn limit_peak(self, ceiling: f32) -> Result<(Self, f64)> {
-        if !(ceiling.is_finite() && ceiling > 0.0) {
-            return Err(Error::input("ceiling", format!("expected a positive number, got {ceiling}")));
-        }
-        self.expect_finite()?;
-        let peak = self.samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-        if peak <= ceiling {
-            return Ok((self, 0.0));
-        }
-        let gain = ceiling / peak;
-        // Rounding may leave the peak a step beyond.
-        let samples = self.samples.mapv_into(|sample| (sample * gain).clamp(-ceiling, ceiling));
-        Ok((Self { samples, ..self }, 20.0 * f64::from(gain).log10()))
-    }
-
     /// Checks that no sample is NaN or infinite.
     ///
     /// # Errors
@@ -132,18 +112,6 @@ mod tests {
         let silent = AudioBuffer::new(Array2::zeros((2, 0)), 48_000).unwrap();
         assert_eq!((silent.channels(), silent.frames(), silent.duration_secs()), (2, 0, 0.0));
         assert_eq!(silent.to_mono().frames(), 0);
-    }
-
-    #[test]
-    fn loud_audio_is_scaled_as_a_whole_and_other_audio_is_left_alone() {
-        let loud = AudioBuffer::new(ndarray::array![[0.5, -4.0], [0.25, 1.0]], 8000).unwrap();
-        let (limited, gain_db) = loud.limit_peak(1.0).unwrap();
-        assert_eq!(limited.samples(), ndarray::array![[0.125, -1.0], [0.0625, 0.25]]);
-        assert!((gain_db - 20.0 * 0.25_f64.log10()).abs() < 1e-6, "{gain_db}");
-        assert_eq!(limited.clone().limit_peak(1.0).unwrap(), (limited.clone(), 0.0));
-        assert!(limited.clone().limit_peak(0.0).is_err() && limited.limit_peak(f32::NAN).is_err());
-        let broken = AudioBuffer::mono(vec![0.0, f32::INFINITY], 8000).unwrap();
-        assert!(broken.limit_peak(1.0).unwrap_err().to_string().contains("frame 1"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod files;
 pub mod guidance;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod limiter;
 pub mod nn;
 pub mod params;
 #[cfg(feature = "plot")]
@@ -24,6 +25,7 @@ pub use audio::AudioBuffer;
 pub use checkpoint::{Checkpoint, CheckpointReport, KeyMap, LoadOptions, Storage};
 pub use error::{Error, Result};
 pub use guidance::GuidanceScale;
+pub use limiter::Limiter;
 pub use params::{Init, ParamStore, Scope};
 pub use rng::CounterRng;
 pub use tch;

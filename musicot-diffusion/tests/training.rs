@@ -259,7 +259,9 @@ fn training_goes_on_from_another_model() {
     write(&folder.path().join("data"), false);
     let mut run = run_config(folder.path(), 1);
     let mut first = Dit::new(run.model.clone(), Device::Cpu, 9).unwrap();
-    first.set_latent_statistics(&Tensor::from_slice(&[0.5f32; 6]), &Tensor::from_slice(&[3.0f32; 6])).unwrap();
+    first
+        .set_latent_statistics(&Tensor::from_slice(&[0.5f32; 6]), &Tensor::from_slice(&[3.0f32; 6]))
+        .unwrap();
     first.save(folder.path().join("first"), Storage::Native).unwrap();
     run.start_from = Some(folder.path().join("first"));
     let task = DiffusionTask::new(&run, Device::Cpu).unwrap();

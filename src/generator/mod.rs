@@ -1,8 +1,11 @@
 //! The generator: the stages, wired.
 
+mod latents;
 mod perform;
 mod planning;
 mod read;
+mod stream;
+mod waveform;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,9 +14,11 @@ use musicot_clap::{AudioTextEncoder, Clap};
 use musicot_codec::{AudioCodec, Oobleck, SpectralCodec};
 use musicot_core::device;
 use musicot_core::tch::Device;
-use musicot_diffusion::{Denoiser, Dit};
+use musicot_diffusion::{Denoiser, Dit, Sampler};
 use musicot_lm::{MusicLm, WeightKind};
 use musicot_rvq::{RvqModel, VectorQuantizer};
+
+pub use stream::SongStream;
 
 use crate::{
     Brief, Bundle, Error, MemoryMode, MusicPlan, Part, Parts, Progress, Request, Result, Seeds, Settings,
@@ -39,6 +44,8 @@ pub struct Generator {
     sha256: BTreeMap<String, String>,
     device: Device,
     memory: MemoryMode,
+    /// Of the last stream, which borrows it.
+    sampler: Option<Sampler>,
 }
 
 impl Generator {
@@ -93,7 +100,7 @@ impl Generator {
     /// `name` is what the manifests of its songs call it; `device` is where inputs are put, and where every stage must be.
     pub fn from_parts(name: impl Into<String>, parts: Parts, settings: Settings, device: Device) -> Self {
         let (name, sha256, memory) = (name.into(), BTreeMap::new(), MemoryMode::default());
-        Self { parts, settings, name, sha256, device, memory }
+        Self { parts, settings, name, sha256, device, memory, sampler: None }
     }
 
     /// Sets how long stages stay in memory.
@@ -182,6 +189,38 @@ impl Generator {
         progress: &mut dyn Progress,
     ) -> Result<Song> {
         self.perform_timed(plan, settings, Vec::new(), progress)
+    }
+
+    /// Plans, then streams: the audio comes in pieces while the rest is still being written. The first piece is as long as the first window of the
+    /// diffusion ([`Settings::windows`]), less its look-ahead.
+    ///
+    /// ```no_run
+    /// use musicot::{Generator, Quiet};
+    /// let mut generator = Generator::from_bundle("models/mini")?;
+    /// let request = generator.request("calm jazz with piano and bass at 90 bpm").duration_secs(600.0);
+    /// for piece in generator.generate_stream(&request, &mut Quiet)? {
+    ///     println!("{:.1} s more", piece?.duration_secs()); // to the sound card, a socket, a file
+    /// }
+    /// # Ok::<(), musicot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Generator::plan`] and [`Generator::perform_stream`].
+    pub fn generate_stream(
+        &mut self,
+        request: &Request,
+        progress: &mut dyn Progress,
+    ) -> Result<SongStream<'_>> {
+        let (plan, timings) = self.plan_timed(request, progress)?;
+        self.stream(&plan, &request.settings, timings)
+    }
+
+    /// Performs a plan piece by piece; whoever drops the stream stops the work.
+    ///
+    /// # Errors
+    /// A plan that does not fit the models; [`MemoryMode::OneStage`], since three stages work by turns.
+    pub fn perform_stream(&mut self, plan: &MusicPlan, settings: &Settings) -> Result<SongStream<'_>> {
+        self.stream(plan, settings, Vec::new())
     }
 
     fn device_name(&self) -> String {

@@ -128,7 +128,7 @@ fn encode(
     let waveform = samples.f_unsqueeze(0)?.f_expand([1, codec.channels(), -1], false)?;
     let latents = codec.encode(&waveform)?.f_squeeze_dim(0)?.f_transpose(0, 1)?.f_contiguous()?;
     let alignment = Alignment::new(codec.frame_rate_hz(), semantic.token_rate_hz())?;
-    let frame_tokens = alignment.spread(&tokens, latents.size()[0] as usize)?;
+    let frame_tokens = alignment.spread(&tokens, 0..latents.size()[0] as usize)?;
     let at_clap = resample(&mono, clap.sample_rate_hz())?;
     let embedded = clap.embed_windows(&at_clap, clap.window_samples())?;
     // A recording may end within a token, so that its last window is one to the tokens and not to the samples, or the other way.

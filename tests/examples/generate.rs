@@ -7,7 +7,7 @@ use musicot::{Manifest, MusicPlan};
 
 use super::common::tiny_bundle;
 use super::inputs::{tone, write};
-use super::program::{good, names, with_bundle};
+use super::program::{good, names, path, with_bundle};
 
 #[test]
 fn every_flag_reaches_the_song_and_the_same_command_makes_the_same_bytes() {
@@ -76,6 +76,40 @@ fn every_flag_reaches_the_song_and_the_same_command_makes_the_same_bytes() {
     call(&args("again"), &["--low-memory"]);
     let bytes = |dir: &str| fs::read(root.path().join(dir).join("song.wav")).unwrap();
     assert!(bytes("a/b/song") == bytes("again"), "one stage at a time makes another song");
+}
+
+/// The pieces of a stream are the whole song, in a file and on standard output.
+#[test]
+fn a_stream_is_the_song() {
+    let root = tempfile::tempdir().unwrap();
+    let bundle = tiny_bundle(root.path());
+    let dir = |name: &str| root.path().join(name).display().to_string();
+    let asked = ["--prompt", "slow organ", "--seconds", "9", "--seed", "3"];
+    let run =
+        |program: &str, more: &[&str]| good(program, &with_bundle(&bundle, &[&asked[..], more].concat()));
+    run("generate", &["--out", &dir("whole")]);
+    let ran = run("stream", &["--out", &dir("pieces")]);
+    assert!(ran.err.contains(" s of audio after ") && ran.err.contains("real-time factor"), "{}", ran.err);
+    assert!(ran.out.contains("song.wav"), "{}", ran.out);
+    let wav = |name: &str| fs::read(root.path().join(name).join("song.wav")).unwrap();
+    assert!(wav("whole") == wav("pieces"), "the stream is another song");
+    let [whole, pieces] =
+        ["whole", "pieces"].map(|name| Manifest::load(root.path().join(name).join("manifest.json")).unwrap());
+    assert_eq!((pieces.tokens, pieces.gain_db), (whole.tokens, whole.gain_db));
+    let output = std::process::Command::new(path("stream"))
+        .args(with_bundle(&bundle, &[&asked[..], &["--raw"]].concat()))
+        .output()
+        .unwrap();
+    let heard = musicot::codec::read_audio(root.path().join("whole/song.wav")).unwrap();
+    assert_eq!(output.stdout.len(), 2 * heard.frames());
+    for (bytes, sample) in output.stdout.chunks_exact(2).zip(heard.samples()) {
+        let heard = f32::from(i16::from_le_bytes([bytes[0], bytes[1]])) / 32_767.0;
+        assert!((heard - sample).abs() < 2.0 / 32_767.0, "{heard} for {sample}");
+    }
+    // A shorter first window is another way through the same tokens, and heard before the last of them are written.
+    let ran = run("stream", &["--first-secs", "4", "--out", &dir("sooner")]);
+    assert!(ran.err.matches(" s of audio after ").count() > 1, "{}", ran.err);
+    assert_eq!(wav("sooner").len(), wav("whole").len());
 }
 
 #[test]

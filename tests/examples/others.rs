@@ -12,8 +12,10 @@ use super::common::tiny_bundle;
 use super::inputs::{tone, write};
 use super::program::{bad, good, names, with_bundle};
 
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 13] = [
     "generate",
+    "stream",
+    "peers",
     "reference",
     "analyze",
     "embed",

@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn vectors_in_bfloat16_are_close_to_those_in_f32() {
         for name in ["causal", "centred", "replicate", "constant"] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("encodec_{name}"));
+            let folder =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("encodec_{name}"));
             let audio = Checkpoint::open(folder.join("io.safetensors")).unwrap().tensor("in.audio").unwrap();
             let [exact, rounded] = [Kind::Float, Kind::BFloat16].map(|kind| {
                 let codec = Encodec::load_as(&folder, Device::Cpu, kind).unwrap();

@@ -1,0 +1,74 @@
+//! Latents to samples that keep below full scale, piece by piece.
+
+use musicot_codec::{AudioCodec, DecodeSession};
+use musicot_core::tch::Tensor;
+use musicot_core::{Limiter, tensor};
+use ndarray::{Array2, Axis};
+
+use crate::{Error, Result};
+
+/// No sample of a song is beyond this (-1 dB): phases are rebuilt on decoding, so that peaks come out higher than those of the recordings
+/// that the codec learned from, and a file would cut them off.
+const CEILING: f32 = 0.891;
+
+/// Latent frames that are decoded at once.
+const PIECE: i64 = 50;
+
+/// Decodes a song.
+pub(super) struct Waveform<'a> {
+    session: Box<dyn DecodeSession + 'a>,
+    limiter: Limiter,
+    channels: usize,
+}
+
+impl<'a> Waveform<'a> {
+    pub fn new(codec: &'a dyn AudioCodec) -> Result<Self> {
+        let limiter = Limiter::new(CEILING, codec.sample_rate_hz())?;
+        Ok(Self { session: codec.decode_session(1)?, limiter, channels: codec.channels() as usize })
+    }
+
+    /// Takes latents `[1, latent_dim, frames]` and returns the samples that are settled `[channels, any]`. After every piece `on_frames`
+    /// hears how many of the frames are decoded.
+    pub fn push(
+        &mut self,
+        latents: &Tensor,
+        mut on_frames: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Array2<f32>> {
+        let frames = latents.size3()?.2;
+        let mut pieces = Vec::new();
+        for start in (0..frames).step_by(PIECE as usize) {
+            let end = (start + PIECE).min(frames);
+            let samples = self.session.push(&latents.f_narrow(2, start, end - start)?)?;
+            pieces.push(self.limiter.push(planar(&samples)?.view())?);
+            on_frames(end as usize)?;
+        }
+        joined(self.channels, &pieces)
+    }
+
+    /// The rest of the samples `[channels, any]`.
+    pub fn finish(&mut self) -> Result<Array2<f32>> {
+        let samples = self.session.finish()?;
+        let pieces = [self.limiter.push(planar(&samples)?.view())?, self.limiter.finish()];
+        joined(self.channels, &pieces)
+    }
+
+    /// The lowest gain of the limiter, dB.
+    pub fn gain_db(&self) -> f64 {
+        self.limiter.gain_db()
+    }
+}
+
+/// Pieces `[channels, any]`, one after another.
+pub(super) fn joined(channels: usize, pieces: &[Array2<f32>]) -> Result<Array2<f32>> {
+    if pieces.is_empty() {
+        return Ok(Array2::zeros((channels, 0)));
+    }
+    let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
+    ndarray::concatenate(Axis(1), &views).map_err(|e| Error::input("codec output", e.to_string()))
+}
+
+/// `[1, channels, samples]` without its first axis.
+fn planar(samples: &Tensor) -> Result<Array2<f32>> {
+    let samples = tensor::to_array(&samples.f_squeeze_dim(0)?)?;
+    samples.into_dimensionality().map_err(|e| Error::input("codec output", e.to_string()))
+}
