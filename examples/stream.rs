@@ -28,7 +28,7 @@ Writes song.wav and manifest.json, or samples.
   --prompt TEXT     what the music is like
   --seconds S       length [60]
   --seed N          another seed, another song [0]
-  --first-secs S    length of the first window: shorter is heard sooner [the bundle's]
+  --first-secs S    first window of the diffusion: shorter is heard sooner; as long as the bundle's, the song is that of `generate` [5]
   --raw             16-bit samples, channel by channel, to standard output; no files
   --out DIR         folder to write to [out/stream]
 ",
@@ -41,13 +41,13 @@ fn main() -> ExitCode {
 
 fn run() -> Outcome {
     let (mut model, mut prompt, mut secs, mut seed) = (Model::default(), String::new(), 60.0, 0);
-    let (mut first_secs, mut raw, mut out) = (None, false, PathBuf::from("out/stream"));
+    let (mut first_secs, mut raw, mut out) = (5.0, false, PathBuf::from("out/stream"));
     let go = common::flags(HELP, |name, args| {
         match name {
             "prompt" => prompt = args.value()?.string()?,
             "seconds" => secs = args.value()?.parse()?,
             "seed" => seed = args.value()?.parse()?,
-            "first-secs" => first_secs = Some(args.value()?.parse::<f64>()?),
+            "first-secs" => first_secs = args.value()?.parse::<f64>()?,
             "raw" => raw = true,
             "out" => out = args.value()?.into(),
             _ => return model.take(name, args),
@@ -61,10 +61,8 @@ fn run() -> Outcome {
     let bundle = model.open()?;
     let mut generator = model.generator(&bundle)?;
     let mut request = generator.request(&prompt).duration_secs(secs).seed(seed);
-    if let Some(secs) = first_secs {
-        request.settings.windows.first_window_frames =
-            (secs * bundle.config().token_rate_hz).round() as usize;
-    }
+    let first_frames = (first_secs * bundle.config().token_rate_hz).round();
+    request.settings.windows.first_window_frames = first_frames as usize;
     request.validate()?;
     if !raw {
         common::writable(&out)?;
