@@ -11,6 +11,7 @@ pub fn of(command: &str) -> Result<&'static str> {
         "test" => TEST,
         "evaluate" => EVALUATE,
         "experiments" => EXPERIMENTS,
+        "bench-peers" => BENCH_PEERS,
         "fixtures" => FIXTURES,
         "train-mini" => TRAIN_MINI,
         "package-check" => PACKAGE_CHECK,
@@ -31,6 +32,7 @@ Set-up and chores of musicot. Needs the Rust toolchain, a C++ compiler and Pytho
     cargo xtask setup           libtorch at target/libtorch; the others call it themselves
     cargo xtask evaluate        the figures of the embedded model, on pieces held out from training
     cargo xtask experiments     the paper's experiments in the small, and EXPERIMENTS.md
+    cargo xtask bench-peers     this repository beside transformers, diffusers, ctranslate2 and others, timed
     cargo xtask fixtures        the golden files of the tests, made again with Python
     cargo xtask train-mini      every step that makes models/mini, from the corpus on
     cargo xtask package-check   what each crate would upload to a registry
@@ -128,6 +130,26 @@ their pictures go to docs/experiments.
 
 The language models that some experiments compare are made by `cargo xtask train-mini --recipe models/recipe/experiments/recipe.json`; a report
 says which are missing and measures the rest.
+";
+
+const BENCH_PEERS: &str = "\
+cargo xtask bench-peers [--quick] [--python PATH] [--threads N] [--rounds N] [ITEM]...
+
+Times this repository beside what people use in its place, on the same weights (random ones) and inputs: transformers and ctranslate2 (decoding, CLAP),
+vector-quantize-pytorch, diffusers (autoencoder, transformer), PyAV and soundfile with soxr. Both sides run by turns; the ratio within a round counts.
+Prints tables, writes them to out/bench-peers/report.md, and fails when a stated ratio is missed.
+
+    cargo xtask bench-peers --quick
+    cargo xtask bench-peers lm-1b --rounds 3
+
+Items: lm-small, lm-1b, clap, rvq, codec, diffusion, audio. Without any: all of them.
+
+    --quick          smaller cases, two short rounds, and no lm-1b: at most ten minutes on two cores
+    --python PATH    a Python that has the packages of benches/peers/requirements.txt; says which are not of the pinned version
+    --threads N      threads of both sides [2, or as many as the machine has]
+    --rounds N       rounds [5; 2 with --quick]
+
+Without --python an environment is made in target/peers-python. Times mean something on a machine that has nothing else to do.
 ";
 
 const FIXTURES: &str = "\

@@ -11,6 +11,7 @@ compile_error!(
 mod args;
 mod ci_full;
 mod demo;
+mod environment;
 mod error;
 mod evaluate;
 mod experiments;
@@ -18,6 +19,7 @@ mod fixtures;
 mod help;
 mod info;
 mod package_check;
+mod peers;
 mod process;
 mod setup;
 mod suite;
@@ -59,6 +61,7 @@ fn run(command: &str, rest: Vec<String>) -> Result<()> {
         "test" => suite::command(&ws, &rest),
         "evaluate" => evaluate::command(&ws, &rest),
         "experiments" => experiments::command(&ws, &rest),
+        "bench-peers" => peers::command(&ws, &rest),
         "fixtures" => fixtures::command(&ws, &rest),
         "train-mini" => train_mini::command(&ws, &rest),
         "package-check" => package_check::command(&ws, &rest),

@@ -1,0 +1,76 @@
+//! The tables, in Markdown.
+
+use super::item::{Item, Measured, Spread};
+use crate::error::Result;
+
+/// What stands above all tables.
+pub fn head(command: &str, threads: usize) -> String {
+    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let processor = model.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    format!(
+        "{processor}, {}, {threads} threads. Rates are those of the median call of a round; minimum / median / maximum over rounds.\n\n    {command}\n",
+        std::env::consts::OS
+    )
+}
+
+/// The tables of an item: every variant, and the stated ratios.
+pub fn of(item: &Item, measured: &[Measured]) -> Result<String> {
+    let mut text = format!("### {}\n\n| variant | {} a second |\n|---|---:|\n", item.title, item.unit);
+    let mut names: Vec<&str> = Vec::new();
+    for name in measured.iter().map(|measured| measured.variant.as_str()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in names {
+        let rates = measured.iter().filter(|measured| measured.variant == name).map(Measured::rate).collect();
+        text += &format!("| {name} | {} |\n", shown(Spread::of(rates)));
+    }
+    text += "\n| ratio | measured | stated | |\n|---|---:|---:|---|\n";
+    for verdict in item.verdicts(measured)? {
+        let met = if verdict.is_met() { "met" } else { "MISSED" };
+        let stated = verdict.stated;
+        text += &format!(
+            "| {} / {} | {} | {} | {met} |\n",
+            stated.ours,
+            stated.peer,
+            shown(verdict.ratio),
+            stated.ratio
+        );
+    }
+    Ok(text)
+}
+
+fn shown(of: Spread) -> String {
+    [of.min, of.median, of.max].map(number).join(" / ")
+}
+
+/// Three digits that mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::item::{find, read};
+    use super::*;
+
+    #[test]
+    fn a_table_has_every_variant_and_what_is_missed() {
+        let lines = "{\"variant\": \"musicot\", \"units\": 4, \"secs\": [1.0]}\n{\"variant\": \"transformers\", \"units\": 4, \"secs\": [0.01]}\n";
+        let text = of(find("clap").unwrap(), &read(lines, 0).unwrap()).unwrap();
+        assert!(
+            text.contains("| musicot | 4.00 / 4.00 / 4.00 |")
+                && text.contains("| transformers | 400 / 400 / 400 |"),
+            "{text}"
+        );
+        assert!(text.contains("| musicot / transformers | 0.01 / 0.01 / 0.01 | 1.3 | MISSED |"), "{text}");
+    }
+}
