@@ -44,7 +44,7 @@ pub struct Manifest {
     pub tokens: Vec<i64>,
     /// What of the brief the model could not be given.
     pub not_given: ConditionReport,
-    /// Lowest gain of the limiter, dB: below 0 where peaks would have been cut off in spite of the headroom that every song has, else 0.
+    /// Gain behind the highest peak, dB: below 0 where it would have been cut off, else 0. What comes before may be less turned down.
     pub gain_db: f64,
     /// How long each step took.
     pub timings: Vec<Timing>,

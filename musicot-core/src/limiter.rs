@@ -7,26 +7,21 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, s};
 use crate::{AudioBuffer, Error, Result};
 
 /// How long before a peak the gain starts to fall, seconds.
-const LOOKAHEAD_SECS: f64 = 0.005;
+const LOOKAHEAD_SECS: f64 = 0.05;
 
-/// Time constant with which the gain returns to 1, seconds.
-const RELEASE_SECS: f64 = 0.2;
-
-/// A gain this close to 1 is 1 (0.001 dB).
-const AT_REST: f64 = 1e-4;
-
-/// A look-ahead peak limiter: no sample leaves it beyond the ceiling, and audio that keeps within it is not changed by a bit.
+/// Turns audio down for good where a peak would go beyond a ceiling, so that no sample leaves it beyond; audio that keeps within is not changed by a bit.
 ///
-/// All channels get one gain. It reaches what a peak needs by the time the peak is there, in a straight line over 5 ms, and returns to 1 with a time constant of
-/// 0.2 s. The output is that of the whole, however the input is cut into pieces; it comes 5 ms late, which [`Limiter::finish`] makes up for.
+/// All channels get one gain, which starts at 1 and never rises: behind the highest peak so far everything keeps its proportions, as if the whole had been scaled
+/// at once, which a stream cannot do. It reaches what a peak needs by the time the peak is there, in a straight line over 50 ms. The output is that of
+/// the whole, however the input is cut into pieces; it comes 50 ms late, which [`Limiter::finish`] makes up for.
 ///
 /// ```
 /// # fn main() -> musicot_core::Result<()> {
 /// use musicot_core::{AudioBuffer, Limiter};
-/// let loud = AudioBuffer::mono(vec![0.25; 480].into_iter().chain([2.0]).chain(vec![0.25; 480]).collect(), 48_000)?;
+/// let loud = AudioBuffer::mono([vec![0.25; 4800], vec![2.0], vec![0.25; 4800]].concat(), 48_000)?;
 /// let (limited, gain_db) = Limiter::apply(&loud, 0.5)?;
-/// assert_eq!(limited.frames(), loud.frames());
-/// assert!(limited.samples().iter().all(|sample| *sample <= 0.5));
+/// assert_eq!(limited.samples()[[0, 4800]], 0.5);
+/// assert_eq!((limited.samples()[[0, 0]], limited.samples()[[0, 9600]]), (0.25, 0.0625));
 /// assert!((gain_db - 20.0 * 0.25_f64.log10()).abs() < 1e-6); // what the peak needed
 /// # Ok(())
 /// # }
@@ -36,23 +31,15 @@ pub struct Limiter {
     ceiling: f32,
     /// Frames of the look-ahead, at least 1.
     window: usize,
-    release: f64,
     /// Of the audio that is held; 0 before any came.
     channels: usize,
     /// Samples that were taken but not given back, frame by frame.
     held: VecDeque<f32>,
-    /// Frames taken.
-    taken: usize,
-    /// Frames given back.
-    given: usize,
-    /// Candidates for the smallest gain that a frame of the look-ahead needs: place and gain, both rising.
-    needed: VecDeque<(usize, f64)>,
-    /// The released gains of the last `window` frames, whose mean is the gain, and their sum.
+    /// What the highest peak so far needs.
+    lowest: f64,
+    /// What was needed at the last `window` frames that were given back, whose mean is the gain, and the sum of it.
     recent: VecDeque<f64>,
     sum: f64,
-    /// How many of the last released gains are 1.
-    at_rest: usize,
-    lowest: f64,
 }
 
 impl Limiter {
@@ -67,21 +54,15 @@ impl Limiter {
         if sample_rate_hz == 0 {
             return Err(Error::input("sample rate", "expected a positive number, got 0"));
         }
-        let rate = f64::from(sample_rate_hz);
-        let window = ((LOOKAHEAD_SECS * rate) as usize).max(1);
+        let window = ((LOOKAHEAD_SECS * f64::from(sample_rate_hz)) as usize).max(1);
         Ok(Self {
             ceiling,
             window,
-            release: -(-1.0 / (RELEASE_SECS * rate)).exp_m1(),
             channels: 0,
             held: VecDeque::new(),
-            taken: 0,
-            given: 0,
-            needed: VecDeque::new(),
+            lowest: 1.0,
             recent: std::iter::repeat_n(1.0, window).collect(),
             sum: window as f64,
-            at_rest: window,
-            lowest: 1.0,
         })
     }
 
@@ -98,7 +79,7 @@ impl Limiter {
         Ok((AudioBuffer::new(samples, audio.sample_rate_hz())?, limiter.gain_db()))
     }
 
-    /// Takes the next samples `[channels, frames]` and gives back those that are settled: as many, but for the 5 ms that are held from the first on.
+    /// Takes the next samples `[channels, frames]` and gives back those that are settled: as many, but for the 50 ms that are held from the first on.
     ///
     /// # Errors
     /// [`Error::Input`] when a sample is not finite, there is no channel, or the number of channels changes; nothing is taken then.
@@ -118,12 +99,12 @@ impl Limiter {
         }
         self.channels = channels;
         // A frame is settled once the whole look-ahead from it on is there.
-        let settled = (self.taken - self.given + samples.ncols() + 1).saturating_sub(self.window);
+        let settled = (self.frames_held() + samples.ncols() + 1).saturating_sub(self.window);
         let mut out = Array2::zeros((channels, settled));
         let mut places = out.columns_mut().into_iter();
         for frame in samples.columns() {
             self.take(frame);
-            if self.taken - self.given == self.window
+            if self.frames_held() == self.window
                 && let Some(place) = places.next()
             {
                 self.give(place);
@@ -132,31 +113,29 @@ impl Limiter {
         Ok(out)
     }
 
-    /// Gives back the rest `[channels, frames]`, and is ready for other audio.
+    /// Gives back the rest `[channels, frames]`. What comes after it keeps the gain.
     pub fn finish(&mut self) -> Array2<f32> {
-        let mut rest = Array2::zeros((self.channels, self.taken - self.given));
+        let mut rest = Array2::zeros((self.channels, self.frames_held()));
         rest.columns_mut().into_iter().for_each(|place| self.give(place));
-        (self.channels, self.taken, self.given) = (0, 0, 0);
-        self.needed.clear();
-        self.rest();
+        self.channels = 0;
         rest
     }
 
-    /// The lowest gain so far, dB: what the highest peak needed.
+    /// The gain so far, dB: what the highest peak needed.
     pub fn gain_db(&self) -> f64 {
         20.0 * self.lowest.log10()
     }
 
+    fn frames_held(&self) -> usize {
+        self.held.len() / self.channels.max(1)
+    }
+
     fn take(&mut self, frame: ArrayView1<'_, f32>) {
         let peak = frame.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-        let gain = if peak > self.ceiling { f64::from(self.ceiling) / f64::from(peak) } else { 1.0 };
-        while self.needed.back().is_some_and(|(_, last)| *last >= gain) {
-            self.needed.pop_back();
+        if peak > self.ceiling {
+            self.lowest = self.lowest.min(f64::from(self.ceiling) / f64::from(peak));
         }
-        self.needed.push_back((self.taken, gain));
-        self.lowest = self.lowest.min(gain);
         self.held.extend(frame);
-        self.taken += 1;
     }
 
     /// Gives back the oldest frame that is held.
@@ -166,33 +145,19 @@ impl Limiter {
             // Rounding may leave a peak a step beyond.
             *out = (sample * gain).clamp(-self.ceiling, self.ceiling);
         }
-        self.given += 1;
     }
 
-    /// The gain of the oldest frame that is held. Every released gain from `window` frames before a peak up to it is at most what the peak
-    /// needs, so that their mean is too.
+    /// The gain of the oldest frame that is held. From `window` frames before a peak on, what is needed is at most what the peak needs, so
+    /// that by the time of the peak the mean is too.
     fn next_gain(&mut self) -> f64 {
-        while self.needed.front().is_some_and(|(place, _)| *place < self.given) {
-            self.needed.pop_front();
-        }
-        let needed = self.needed.front().map_or(1.0, |(_, gain)| *gain);
-        let last = self.recent.back().copied().unwrap_or(1.0);
-        let released = last + (1.0 - last) * self.release;
-        let released = needed.min(if 1.0 - released < AT_REST { 1.0 } else { released });
-        self.at_rest = if released < 1.0 { 0 } else { self.at_rest + 1 };
-        self.sum += released - self.recent.pop_front().unwrap_or(1.0);
-        self.recent.push_back(released);
-        if self.at_rest >= self.window {
-            self.rest();
+        self.sum += self.lowest - self.recent.pop_front().unwrap_or(1.0);
+        self.recent.push_back(self.lowest);
+        // Where the gain has settled, what rounding left in the sum goes.
+        if self.recent.front() == Some(&self.lowest) {
+            self.sum = self.lowest * self.window as f64;
+            return self.lowest;
         }
         self.sum / self.window as f64
-    }
-
-    /// The gain is 1 and stays so: what rounding left in the sum goes.
-    fn rest(&mut self) {
-        self.recent.iter_mut().for_each(|gain| *gain = 1.0);
-        self.sum = self.window as f64;
-        self.at_rest = self.window;
     }
 }
 
@@ -217,18 +182,22 @@ mod tests {
         assert_eq!(Limiter::apply(&nothing, 0.5).unwrap(), (nothing, 0.0));
     }
 
-    /// Around a burst the gain is low and moves slowly; long after it, samples are those that came in again.
+    /// The gain falls in good time before a burst, and everything after it is scaled alike.
     #[test]
-    fn a_burst_is_ducked_and_forgotten() {
-        let mut amplitudes = vec![0.4; 3 * RATE as usize];
+    fn a_burst_turns_down_what_follows() {
+        let mut amplitudes = vec![0.4; 2 * RATE as usize];
         amplitudes[24_000..24_400].fill(2.0);
         let loud = sine(&amplitudes);
         let (limited, gain_db) = Limiter::apply(&loud, 0.5).unwrap();
         assert!((gain_db + 20.0 * 4.0_f64.log10()).abs() < 0.1, "{gain_db}");
         let gain = |frame: usize| limited.samples()[[0, frame]] / loud.samples()[[0, frame]];
-        assert_eq!(gain(23_700), 1.0);
-        assert!(gain(24_450) < 0.3 && gain(34_000) > 0.35 && gain(34_000) < 0.95);
-        assert_eq!(limited.samples().slice(s![.., -1000..]), loud.samples().slice(s![.., -1000..]));
+        assert_eq!(gain(21_000), 1.0);
+        assert!(gain(23_000) > 0.3 && gain(23_000) < 0.9, "{}", gain(23_000));
+        let after = 10.0_f64.powf(gain_db / 20.0) as f32;
+        assert!(
+            (24_450..90_000)
+                .all(|frame| (gain(frame) - after).abs() < 1e-4 || loud.samples()[[0, frame]].abs() < 1e-3)
+        );
     }
 
     #[test]
@@ -248,7 +217,7 @@ mod tests {
         assert!(broken.contains("channel 0 at frame 1"), "{broken}");
         assert_eq!(limiter.finish().dim(), (2, 10));
         // After the end, audio of any number of channels may come.
-        limiter.push(Array2::zeros((1, 300)).view()).unwrap();
+        limiter.push(Array2::zeros((1, 3000)).view()).unwrap();
     }
 
     proptest! {

@@ -7,11 +7,8 @@ use ndarray::{Array2, Axis};
 
 use crate::{Error, Result};
 
-/// Every song is turned down by 3 dB: phases are rebuilt on decoding, so that peaks come out higher than those of the recordings that the
-/// codec learned from. The highest peaks of six songs of `models/mini` needed 1.0 to 4.2 dB, half of them less than 3.
-const HEADROOM: f32 = 0.708;
-
-/// No sample of a song is beyond this (-1 dB): a file would cut it off. What the headroom leaves to do is the limiter's.
+/// No sample of a song is beyond this (-1 dB): phases are rebuilt on decoding, and guidance makes some songs louder than what the codec
+/// learned from, so that a file would cut peaks off.
 const CEILING: f32 = 0.891;
 
 /// Latent frames that are decoded at once.
@@ -60,10 +57,10 @@ impl<'a> Waveform<'a> {
         let samples: Array2<f32> = tensor::to_array(&samples.f_squeeze_dim(0)?)?
             .into_dimensionality()
             .map_err(|e| Error::input("codec output", e.to_string()))?;
-        Ok(self.limiter.push((samples * HEADROOM).view())?)
+        Ok(self.limiter.push(samples.view())?)
     }
 
-    /// The lowest gain of the limiter, dB.
+    /// The gain of the limiter so far, dB.
     pub fn gain_db(&self) -> f64 {
         self.limiter.gain_db()
     }
