@@ -1,6 +1,6 @@
 //! Audio in memory.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::{Error, Result};
 
@@ -91,13 +91,21 @@ impl AudioBuffer {
     /// # Errors
     /// [`Error::Input`] names channel and position of the first such sample.
     pub fn expect_finite(&self) -> Result<()> {
-        match self.samples.indexed_iter().find(|(_, sample)| !sample.is_finite()) {
-            None => Ok(()),
-            Some(((channel, frame), sample)) => Err(Error::input(
-                "audio",
-                format!("expected finite samples, got {sample} in channel {channel} at frame {frame}"),
-            )),
-        }
+        expect_finite(self.samples.view())
+    }
+}
+
+/// Checks that no sample of audio `[channels, frames]` is NaN or infinite.
+///
+/// # Errors
+/// [`Error::Input`] names channel and position of the first such sample.
+pub(crate) fn expect_finite(samples: ArrayView2<'_, f32>) -> Result<()> {
+    match samples.indexed_iter().find(|(_, sample)| !sample.is_finite()) {
+        None => Ok(()),
+        Some(((channel, frame), sample)) => Err(Error::input(
+            "audio",
+            format!("expected finite samples, got {sample} in channel {channel} at frame {frame}"),
+        )),
     }
 }
 

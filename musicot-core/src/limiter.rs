@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, s};
 
+use crate::audio::expect_finite;
 use crate::{AudioBuffer, Error, Result};
 
 /// How long before a peak the gain starts to fall, seconds.
@@ -90,13 +91,7 @@ impl Limiter {
             let expected = if is_other { self.channels.to_string() } else { "at least one".to_owned() };
             return Err(Error::input("audio", format!("expected {expected} channels, got {channels}")));
         }
-        if let Some(((channel, frame), sample)) =
-            samples.indexed_iter().find(|(_, sample)| !sample.is_finite())
-        {
-            let reason =
-                format!("expected finite samples, got {sample} in channel {channel} at frame {frame}");
-            return Err(Error::input("audio", reason));
-        }
+        expect_finite(samples)?;
         self.channels = channels;
         // A frame is settled once the whole look-ahead from it on is there.
         let settled = (self.frames_held() + samples.ncols() + 1).saturating_sub(self.window);

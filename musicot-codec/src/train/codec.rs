@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use musicot_core::tch::{Device, Kind, Tensor};
-use musicot_core::train::{Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit};
+use musicot_core::train::{
+    Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit, start_from,
+};
 use musicot_core::{ParamStore, Storage, dsp, tensor};
 use serde::{Deserialize, Serialize};
 
@@ -109,9 +111,7 @@ impl CodecTask {
         let m = &config.model;
         let codec = SpectralCodec::new(m, device, config.train.seed)?;
         if let Some(dir) = &config.start_from {
-            let copied = codec.params().copy_from(SpectralCodec::load(dir, device)?.params(), |_| true);
-            let named = |e| musicot_core::Error::config("start_from", format!("{}: {e}", dir.display()));
-            copied.map_err(named)?;
+            start_from(codec.params(), SpectralCodec::load(dir, device)?.params(), dir)?;
         }
         let load = |manifest: &Path| PcmCache::build(&Dataset::open(manifest)?, m.sample_rate_hz);
         let bank = dsp::log_frequency_bank(m.sample_rate_hz, m.n_fft as usize, LOWEST_HZ, 12, SEMITONES)?;

@@ -10,6 +10,7 @@ mod optimizer;
 #[cfg(feature = "plot")]
 mod plot;
 mod run_dir;
+mod start;
 mod task;
 
 pub use config::{Method, Precision, TrainConfig};
@@ -20,4 +21,5 @@ pub use optimizer::Optimizer;
 #[cfg(feature = "plot")]
 pub use plot::plot_metrics;
 pub use run_dir::RunDir;
+pub use start::start_from;
 pub use task::{Position, StepLoss, Task};

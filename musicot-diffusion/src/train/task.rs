@@ -1,7 +1,7 @@
 //! The loss and the validation.
 
 use musicot_core::tch::{Device, Kind, Tensor};
-use musicot_core::train::{Position, StepLoss, Task};
+use musicot_core::train::{Position, StepLoss, Task, start_from};
 use musicot_core::{CounterRng, ParamStore};
 
 use super::batch::{self, Batch};
@@ -33,8 +33,7 @@ impl DiffusionTask {
         let heldout = config.heldout.as_ref().map(|path| open(path, config)).transpose()?;
         let mut model = Dit::new(config.model.clone(), device, config.train.seed)?;
         if let Some(dir) = &config.start_from {
-            let copied = model.params().copy_from(Dit::load(dir, device)?.params(), |_| true);
-            copied.map_err(|e| Error::config("start_from", format!("{}: {e}", dir.display())))?;
+            start_from(model.params(), Dit::load(dir, device)?.params(), dir)?;
         } else {
             let (mean, deviation) = data.statistics()?;
             model.set_latent_statistics(&mean, &deviation)?;

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use musicot_core::ParamStore;
 use musicot_core::tch::{Device, Kind, Tensor};
-use musicot_core::train::{Observer, Position, RunDir, StepLoss, Summary, Task, fit};
+use musicot_core::train::{Observer, Position, RunDir, StepLoss, Summary, Task, fit, start_from};
 
 use super::batch::example;
 use super::measure::{NllConfig, PlanSource, audio_nll_per_piece, mean, thought_nll_per_piece};
 use super::{LmTrainConfig, TokenDataset, train_tokenizer};
 use crate::config::PlanMode;
 use crate::lyrics::TOKENIZER_FILE;
-use crate::{Error, LyricTokenizer, MusicLm, Result};
+use crate::{LyricTokenizer, MusicLm, Result};
 
 /// A model, its data and its loss: cross-entropy of the plan's codes and of the audio tokens, each over its own range of ids.
 pub struct LmTask {
@@ -45,7 +45,7 @@ impl LmTask {
         };
         let mut model = MusicLm::new(config.model.clone(), device, config.train.seed)?;
         if let Some(dir) = &config.start_from {
-            take_over(&model, dir)?;
+            start_from(model.params(), MusicLm::load(dir, device)?.params(), dir)?;
         }
         if let Some(tokenizer) = tokenizer {
             model.set_tokenizer(tokenizer)?;
@@ -111,13 +111,6 @@ impl LmTask {
         figures.push(("thought_loss".to_owned(), mean(&thought_nll_per_piece(&self.model, data, &config)?)));
         Ok(figures)
     }
-}
-
-/// Copies all parameters of the model in `dir`.
-fn take_over(model: &MusicLm, dir: &Path) -> Result<()> {
-    let source = MusicLm::load(dir, model.params().device())?;
-    let copied = model.params().copy_from(source.params(), |_| true);
-    copied.map_err(|e| Error::config("start_from", format!("{}: {e}", dir.display())))
 }
 
 fn value(tensor: &Tensor) -> Result<f64> {
