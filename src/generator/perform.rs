@@ -12,7 +12,7 @@ use musicot_lm::{
 use super::Generator;
 use super::latents::Latents;
 use super::planning::conditions;
-use super::waveform::{Waveform, joined};
+use super::waveform::Waveform;
 use crate::manifest::LIBTORCH;
 use crate::progress::report;
 use crate::{Manifest, MusicPlan, Progress, Result, Settings, Song, Step, Timing};
@@ -129,9 +129,9 @@ impl Generator {
             let mut waveform = Waveform::new(codec)?;
             report(progress, Step::Waveform, 0, frames)?;
             let tell = |done| report(progress, Step::Waveform, done, frames);
-            let pieces = [waveform.push(latents, tell)?, waveform.finish()?];
-            let samples = joined(codec.channels() as usize, &pieces)?;
-            Ok((AudioBuffer::new(samples, codec.sample_rate_hz())?, waveform.gain_db()))
+            let mut pieces = waveform.push(latents, tell)?;
+            pieces.extend(waveform.finish()?);
+            Ok((waveform.joined(&pieces)?, waveform.gain_db()))
         })
     }
 

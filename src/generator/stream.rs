@@ -5,7 +5,6 @@ use std::time::Instant;
 use musicot_core::AudioBuffer;
 use musicot_diffusion::Sampler;
 use musicot_lm::{AudioTokens, ConditionReport};
-use ndarray::Array2;
 
 use super::Generator;
 use super::latents::Latents;
@@ -20,7 +19,6 @@ pub struct SongStream<'a> {
     steps: AudioTokens<'a>,
     latents: Latents<'a>,
     waveform: Waveform<'a>,
-    sample_rate_hz: u32,
     phase: Phase,
     /// Without what only the end knows.
     record: Manifest,
@@ -63,19 +61,17 @@ impl Generator {
         let denoiser = parts.denoiser.loaded()?;
         let latents = Latents::new(denoiser, sampler, plan, settings, tokens_per_thought, self.device)?;
         timed(Step::Latents);
-        let codec = parts.codec.loaded()?;
-        let waveform = Waveform::new(codec)?;
+        let waveform = Waveform::new(parts.codec.loaded()?)?;
         timed(Step::Waveform);
-        let (sample_rate_hz, phase) = (codec.sample_rate_hz(), Phase::Writing);
         let record = Manifest { not_given, timings, ..record };
-        Ok(SongStream { steps, latents, waveform, sample_rate_hz, phase, record })
+        Ok(SongStream { steps, latents, waveform, phase: Phase::Writing, record })
     }
 }
 
 impl SongStream<'_> {
     /// Samples per second and channel.
     pub fn sample_rate_hz(&self) -> u32 {
-        self.sample_rate_hz
+        self.waveform.sample_rate_hz()
     }
 
     /// The record of what was made so far: of the whole song once the stream is at its end.
@@ -84,20 +80,22 @@ impl SongStream<'_> {
         Manifest { tokens, gain_db, ..self.record.clone() }
     }
 
-    /// The next samples `[channels, at least one]`; `None` at the end.
-    fn advance(&mut self) -> Result<Option<Array2<f32>>> {
+    /// The next samples; `None` at the end.
+    fn advance(&mut self) -> Result<Option<AudioBuffer>> {
         while self.phase != Phase::Over {
             if let Some(chunk) = self.timed(Step::Latents, |song| song.latents.next_chunk())? {
-                let samples = self.timed(Step::Waveform, |song| song.waveform.push(&chunk, |_| Ok(())))?;
+                let pieces = self.timed(Step::Waveform, |song| song.waveform.push(&chunk, |_| Ok(())))?;
+                let audio = self.waveform.joined(&pieces)?;
                 // A codec may need more than a short first chunk before a sample is settled.
-                if samples.ncols() > 0 {
-                    return Ok(Some(samples));
+                if audio.frames() > 0 {
+                    return Ok(Some(audio));
                 }
                 continue;
             }
             if self.phase == Phase::Rendering {
                 self.phase = Phase::Over;
-                return Ok(Some(self.timed(Step::Waveform, |song| song.waveform.finish())?));
+                let pieces = self.timed(Step::Waveform, |song| song.waveform.finish())?;
+                return Ok(Some(self.waveform.joined(&pieces)?));
             }
             self.timed(Step::Tokens, Self::write)?;
         }
@@ -129,7 +127,6 @@ impl Iterator for SongStream<'_> {
     type Item = Result<AudioBuffer>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let samples = self.advance().inspect_err(|_| self.phase = Phase::Over).transpose()?;
-        Some(samples.and_then(|samples| Ok(AudioBuffer::new(samples, self.sample_rate_hz)?)))
+        self.advance().inspect_err(|_| self.phase = Phase::Over).transpose()
     }
 }

@@ -2,7 +2,7 @@
 
 use musicot_codec::{AudioCodec, DecodeSession};
 use musicot_core::tch::Tensor;
-use musicot_core::{Limiter, tensor};
+use musicot_core::{AudioBuffer, Limiter, tensor};
 use ndarray::{Array2, Axis};
 
 use crate::{Error, Result};
@@ -19,21 +19,23 @@ pub(super) struct Waveform<'a> {
     session: Box<dyn DecodeSession + 'a>,
     limiter: Limiter,
     channels: usize,
+    sample_rate_hz: u32,
 }
 
 impl<'a> Waveform<'a> {
     pub fn new(codec: &'a dyn AudioCodec) -> Result<Self> {
-        let limiter = Limiter::new(CEILING, codec.sample_rate_hz())?;
-        Ok(Self { session: codec.decode_session(1)?, limiter, channels: codec.channels() as usize })
+        let (channels, sample_rate_hz) = (codec.channels() as usize, codec.sample_rate_hz());
+        let limiter = Limiter::new(CEILING, sample_rate_hz)?;
+        Ok(Self { session: codec.decode_session(1)?, limiter, channels, sample_rate_hz })
     }
 
-    /// Takes latents `[1, latent_dim, frames]` and returns the samples that are settled `[channels, any]`. After every piece `on_frames`
-    /// hears how many of the frames are decoded.
+    /// Takes latents `[1, latent_dim, frames]` and returns the samples that are settled, in pieces `[channels, any]`. After every piece
+    /// `on_frames` hears how many of the frames are decoded.
     pub fn push(
         &mut self,
         latents: &Tensor,
         mut on_frames: impl FnMut(usize) -> Result<()>,
-    ) -> Result<Array2<f32>> {
+    ) -> Result<Vec<Array2<f32>>> {
         let frames = latents.size3()?.2;
         let mut pieces = Vec::new();
         for start in (0..frames).step_by(PIECE as usize) {
@@ -42,14 +44,24 @@ impl<'a> Waveform<'a> {
             pieces.push(self.limited(&samples)?);
             on_frames(end as usize)?;
         }
-        joined(self.channels, &pieces)
+        Ok(pieces)
     }
 
-    /// The rest of the samples `[channels, any]`.
-    pub fn finish(&mut self) -> Result<Array2<f32>> {
+    /// The rest of the samples, in pieces `[channels, any]`.
+    pub fn finish(&mut self) -> Result<[Array2<f32>; 2]> {
         let samples = self.session.finish()?;
-        let pieces = [self.limited(&samples)?, self.limiter.finish()];
-        joined(self.channels, &pieces)
+        Ok([self.limited(&samples)?, self.limiter.finish()])
+    }
+
+    /// Pieces of samples, one after another, as audio.
+    pub fn joined(&self, pieces: &[Array2<f32>]) -> Result<AudioBuffer> {
+        let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
+        let samples = match views.is_empty() {
+            true => Array2::zeros((self.channels, 0)),
+            false => ndarray::concatenate(Axis(1), &views)
+                .map_err(|e| Error::input("codec output", e.to_string()))?,
+        };
+        Ok(AudioBuffer::new(samples, self.sample_rate_hz)?)
     }
 
     /// Samples `[1, channels, any]` as the limiter gives them back.
@@ -60,17 +72,12 @@ impl<'a> Waveform<'a> {
         Ok(self.limiter.push(samples.view())?)
     }
 
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
     /// The gain of the limiter so far, dB.
     pub fn gain_db(&self) -> f64 {
         self.limiter.gain_db()
     }
-}
-
-/// Pieces `[channels, any]`, one after another.
-pub(super) fn joined(channels: usize, pieces: &[Array2<f32>]) -> Result<Array2<f32>> {
-    if pieces.is_empty() {
-        return Ok(Array2::zeros((channels, 0)));
-    }
-    let views: Vec<_> = pieces.iter().map(|piece| piece.view()).collect();
-    ndarray::concatenate(Axis(1), &views).map_err(|e| Error::input("codec output", e.to_string()))
 }
