@@ -32,6 +32,11 @@ fn values(count: usize) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * 0.618).fract() - 0.5).collect()
 }
 
+/// All instructions but those of plain Rust, which is there to compare bytes with.
+fn vectors() -> impl Iterator<Item = Isa> {
+    Isa::available().filter(|isa| *isa != Isa::portable())
+}
+
 /// Reads memory with nothing to compute.
 fn stream(criterion: &mut Criterion, name: &str) {
     let memory = vec![1_u64; BYTES / 8];
@@ -63,15 +68,16 @@ fn matrices(criterion: &mut Criterion) {
         // One after another, so that none is in the caches.
         let all: Vec<Matrix> =
             (0..count).map(|_| Matrix::new(&weights, ROWS, COLUMNS, kind).unwrap()).collect();
-        for batch in [1, 2, 4] {
+        for (isa, batch) in vectors().flat_map(|isa| [1, 2, 4].map(|batch| (isa, batch))) {
+            let all: Vec<Matrix> = all.iter().map(|matrix| matrix.with_isa(isa)).collect();
             let (x, mut y) = (values(batch * COLUMNS), vec![0.0; batch * ROWS]);
             let (threads, mut next) = (Threads::one(), 0);
             let mut multiply = || {
                 next = (next + 1) % count;
                 all[next].multiply(black_box(&x), &mut y, &threads).unwrap();
             };
-            best(&format!("{} batch {batch}", kind.name()), first.bytes(), &mut multiply);
-            group.bench_function(format!("batch {batch}/{}", Isa::best().name()), |b| b.iter(&mut multiply));
+            best(&format!("{} batch {batch} {}", kind.name(), isa.name()), first.bytes(), &mut multiply);
+            group.bench_function(format!("batch {batch}/{}", isa.name()), |b| b.iter(&mut multiply));
         }
         group.finish();
     }

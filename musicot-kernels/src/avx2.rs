@@ -1,9 +1,9 @@
-//! AVX2 and FMA. The only module with `unsafe`: what it calls is right for any input as long as the machine has the instructions, and for
-//! that stands [`Token`]; loads go through references of the right size.
+//! AVX2 and FMA. With [`crate::avx512`] the only module with `unsafe`: what it calls is right for any input as long as the machine has the
+//! instructions, and for that stands [`Token`]; loads go through references of the right size.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Token, panel};
+pub(crate) use x86::{Token, fetch_ahead, panel, sum_lanes};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use elsewhere::{Token, panel};
@@ -66,6 +66,22 @@ mod x86 {
         }
     }
 
+    /// How far before its use memory is asked for, bytes.
+    const AHEAD: usize = 12_288;
+
+    /// Asks for what follows a block, where there is so much to compute that loads alone do not keep memory busy: with one row of activations they do.
+    #[inline(always)]
+    pub(crate) fn fetch_ahead<const B: usize>(block: &[Lanes; PANEL]) {
+        if B > 1 {
+            let next = block.as_ptr().cast::<i8>().wrapping_add(AHEAD);
+            // SAFETY: a hint, harmless at any address.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T1>(next);
+                _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(64));
+            }
+        }
+    }
+
     /// Everything but int4: no scale within a row.
     #[target_feature(enable = "avx2,fma")]
     fn wide<const BITS: u32, const ROWS: usize, const B: usize>(
@@ -78,6 +94,7 @@ mod x86 {
         let xs = xs.map(|x| &x[..blocks.len() * width]);
         let mut sums = [[_mm256_setzero_ps(); ROWS]; B];
         for (index, block) in blocks.iter().enumerate() {
+            fetch_ahead::<B>(block);
             let mut rows = [_mm256_setzero_si256(); ROWS];
             for (row, lanes) in rows.iter_mut().zip(&block[first..first + ROWS]) {
                 *row = load_lanes(lanes);
@@ -111,6 +128,7 @@ mod x86 {
         let xs = xs.map(|x| &x[..blocks.len() * 64]);
         let mut sums = [[_mm256_setzero_ps(); ROWS]; B];
         for (index, (block, scales)) in blocks.iter().zip(scales).enumerate() {
+            fetch_ahead::<B>(block);
             for row in 0..ROWS {
                 let halves = nibbles(load_lanes(&block[first + row]));
                 // SAFETY: each slice of `xs` has 64 values for every block, two groups of 32.
@@ -231,13 +249,19 @@ mod x86 {
         for (all, sums) in all.iter_mut().zip(sums) {
             // Two rows at a time: neighbours are added side by side.
             for (all, sums) in all.chunks_exact_mut(2).zip(sums.chunks_exact(2)) {
-                let pairs = _mm_hadd_ps(halves(sums[0]), halves(sums[1]));
-                let both = _mm_hadd_ps(pairs, pairs);
-                all[0] = _mm_cvtss_f32(both);
-                all[1] = _mm_cvtss_f32(_mm_movehdup_ps(both));
+                all.copy_from_slice(&sum_lanes([sums[0], sums[1]]));
             }
         }
         all
+    }
+
+    /// The sum of each of two rows.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(crate) fn sum_lanes(rows: [__m256; 2]) -> [f32; 2] {
+        let pairs = _mm_hadd_ps(halves(rows[0]), halves(rows[1]));
+        let both = _mm_hadd_ps(pairs, pairs);
+        [_mm_cvtss_f32(both), _mm_cvtss_f32(_mm_movehdup_ps(both))]
     }
 
     #[inline]

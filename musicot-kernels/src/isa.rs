@@ -1,6 +1,6 @@
 //! Which instructions are used, and plain code that is compiled for each of them.
 
-use crate::avx2;
+use crate::{avx2, avx512};
 
 /// A set of instructions that this machine has: found at run time, never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +8,8 @@ pub struct Isa(pub(crate) Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The token is the proof that the machine has them.
+    /// A token is the proof that the machine has them.
+    Avx512(avx512::Token),
     Avx2(avx2::Token),
     Portable,
 }
@@ -16,7 +17,14 @@ pub(crate) enum Kind {
 impl Isa {
     /// The best one that this machine has and this crate knows.
     pub fn best() -> Self {
-        avx2::Token::detect().map_or(Self::portable(), |token| Self(Kind::Avx2(token)))
+        Self::available().next().unwrap_or(Self::portable())
+    }
+
+    /// All that this machine has and this crate knows, the best one first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let avx512 = avx512::Token::detect().map(Kind::Avx512);
+        let avx2 = avx2::Token::detect().map(Kind::Avx2);
+        avx512.into_iter().chain(avx2).chain([Kind::Portable]).map(Self)
     }
 
     /// Rust without intrinsics: runs anywhere, and is what the others are compared with.
@@ -24,9 +32,10 @@ impl Isa {
         Self(Kind::Portable)
     }
 
-    /// `avx2` or `portable`.
+    /// `avx512`, `avx2` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
+            Kind::Avx512(_) => "avx512",
             Kind::Avx2(_) => "avx2",
             Kind::Portable => "portable",
         }
@@ -35,6 +44,8 @@ impl Isa {
     /// Runs plain code, compiled for these instructions.
     pub(crate) fn run<W: Work>(self, work: W) -> W::Out {
         match self.0 {
+            // Vectors of eight as well: the same bytes.
+            Kind::Avx512(token) => token.avx2().run(work),
             Kind::Avx2(token) => token.run(work),
             Kind::Portable => work.run::<Separate>(),
         }

@@ -4,6 +4,7 @@
 
 mod attention;
 mod avx2;
+mod avx512;
 mod cache;
 mod error;
 mod gate;
@@ -14,6 +15,7 @@ mod matrix;
 mod norm;
 mod pack;
 mod portable;
+mod product;
 mod rotary;
 #[cfg(test)]
 mod tests;

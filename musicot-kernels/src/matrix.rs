@@ -5,12 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use crate::avx2;
 use crate::error::{Error, Result, expect_len};
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
 use crate::kind::WeightKind;
 use crate::pack::{PANEL, Packed};
-use crate::portable;
+use crate::product::{Product, copy};
 use crate::threads::Threads;
 
 /// Work that is worth waking another thread for, in bytes of weights times rows of activations: some 80 microseconds of a core that has them in its
@@ -165,88 +164,5 @@ impl Matrix {
             }
         }
         Ok(())
-    }
-}
-
-/// A matrix and the instructions to multiply it with.
-#[derive(Clone, Copy)]
-struct Product<'a> {
-    packed: &'a Packed,
-    isa: Isa,
-}
-
-impl Product<'_> {
-    /// Values of a padded row of activations.
-    fn width(self) -> usize {
-        self.packed.blocks * self.packed.kind.block()
-    }
-
-    /// `[batch, rows.len()]`.
-    fn collect(self, rows: Range<usize>, x: &[f32]) -> Vec<f32> {
-        let stride = rows.len();
-        let mut sums = vec![0.0; x.len() / self.width() * stride];
-        self.run(rows, x, |row, at, own| copy(&mut sums, row * stride + at, own));
-        sums
-    }
-
-    /// Calls `put` with an activation row, an output counted from the first of `rows`, and its product and those of the next outputs.
-    fn run(self, rows: Range<usize>, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
-        let width = self.width();
-        for panel in rows.start / PANEL..rows.end.div_ceil(PANEL) {
-            let mut put_row = |row: usize, first: usize, sums: &[f32]| {
-                // Without the outputs of the panel that are none of `rows`.
-                let output = panel * PANEL + first;
-                let (start, end) = (output.max(rows.start), (output + sums.len()).min(rows.end));
-                if start < end {
-                    put(row, start - rows.start, &sums[start - output..end - output]);
-                }
-            };
-            // A panel stays in the caches while the rows of activations pass by it.
-            for (tile, x) in x.chunks(4 * width).enumerate() {
-                self.tile(panel, x, |row, first, sums| put_row(4 * tile + row, first, sums));
-            }
-        }
-    }
-
-    /// One panel and at most four rows of activations.
-    fn tile(self, panel: usize, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
-        let (kind, width) = (self.packed.kind, self.width());
-        let weights = (self.packed.panel(panel), self.packed.panel_scales(panel));
-        let token = match self.isa.0 {
-            Kind::Avx2(token) => token,
-            Kind::Portable => {
-                for (row, x) in x.chunks_exact(width).enumerate() {
-                    put(row, 0, &portable::panel(kind, weights.0, weights.1, x));
-                }
-                return;
-            }
-        };
-        let count = x.len() / width;
-        let x = |row: usize| &x[row * width..(row + 1) * width];
-        // Two to three sums per row of weights hide the latency of an addition; four times four would not fit into the registers.
-        match count {
-            1 => put_all(avx2::panel::<PANEL, 1>(token, kind, weights, 0, [x(0)]), 0, put),
-            2 => put_all(avx2::panel::<PANEL, 2>(token, kind, weights, 0, [x(0), x(1)]), 0, put),
-            3 => put_all(avx2::panel::<PANEL, 3>(token, kind, weights, 0, [x(0), x(1), x(2)]), 0, put),
-            _ => {
-                let x = [x(0), x(1), x(2), x(3)];
-                put_all(avx2::panel::<2, 4>(token, kind, weights, 0, x), 0, &mut put);
-                put_all(avx2::panel::<2, 4>(token, kind, weights, 2, x), 2, &mut put);
-            }
-        }
-    }
-}
-
-fn copy(y: &mut [f32], start: usize, sums: &[f32]) {
-    y[start..start + sums.len()].copy_from_slice(sums);
-}
-
-fn put_all<const ROWS: usize, const B: usize>(
-    sums: [[f32; ROWS]; B],
-    first: usize,
-    mut put: impl FnMut(usize, usize, &[f32]),
-) {
-    for (row, sums) in sums.iter().enumerate() {
-        put(row, first, sums);
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Draws, both};
+use super::Draws;
 use crate::{CacheShape, Error, Isa, KvCache, Scratch, Turn};
 
 /// A cache and what was put into it, `[row][slot]`.
@@ -48,7 +48,7 @@ proptest! {
         let end = start + 1 + usize::from(seen.1) % (slots - start);
         let head = 2 * half;
         let query = Draws::new(seed ^ 1).vector(kv_heads * group * head);
-        for isa in both() {
+        for isa in Isa::available() {
             let mut y = vec![0.0; query.len()];
             cache.attend(isa, 1, &query, start..end, &mut Scratch::default(), &mut y).unwrap();
             for (index, (query, y)) in query.chunks(head).zip(y.chunks(head)).enumerate() {
@@ -84,7 +84,7 @@ proptest! {
             here.put(0, slot, &key, &value).unwrap();
             there.put(0, slot + moved, &key, &value).unwrap();
         }
-        for isa in both() {
+        for isa in Isa::available() {
             let (mut a, mut b) = ([0.0; 18], [1.0; 18]);
             here.attend(isa, 0, &query, 0..count, &mut Scratch::default(), &mut a).unwrap();
             there.attend(isa, 0, &query, moved..moved + count, &mut Scratch::default(), &mut b).unwrap();
@@ -96,7 +96,7 @@ proptest! {
     fn first_keys_are_turned_from_where_they_were_put(first in 0_usize..=40, seed in any::<u64>()) {
         let shape = CacheShape { rows: 2, kv_heads: 2, head_dim: 4, slots: 40 };
         let turns = [3.0, 11.0].map(|by| Turn::new(by, &[1.0, 0.1]));
-        for isa in both() {
+        for isa in Isa::available() {
             let Filled { mut cache, keys, values } = filled(shape, seed);
             let mut expected = KvCache::new(shape).unwrap();
             for row in 0..2 {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Draws, both};
+use super::Draws;
 use crate::{Error, INT4_GROUP, Isa, Matrix, Threads, WeightKind};
 
 fn product(matrix: &Matrix, x: &[f32]) -> Vec<f32> {
@@ -50,7 +50,7 @@ proptest! {
         let mut draws = Draws::new(seed);
         let (weights, x) = (draws.vector(rows * columns), draws.vector(batch * columns));
         for kind in WeightKind::ALL {
-            for isa in both() {
+            for isa in Isa::available() {
                 let matrix = Matrix::new(&weights, rows, columns, kind).unwrap().with_isa(isa);
                 let stored = stored(&matrix);
                 for (place, (own, stored)) in weights.iter().zip(&stored).enumerate() {
@@ -80,7 +80,7 @@ proptest! {
         let start = usize::from(part.0) % rows;
         let end = start + 1 + usize::from(part.1) % (rows - start);
         for kind in WeightKind::ALL {
-            for isa in both() {
+            for isa in Isa::available() {
                 let matrix = Matrix::new(&weights, rows, columns, kind).unwrap().with_isa(isa);
                 let all = product(&matrix, &x);
                 let alone: Vec<f32> = x.chunks(columns).flat_map(|x| product(&matrix, x)).collect();
@@ -90,6 +90,23 @@ proptest! {
                 let expected: Vec<f32> = all.chunks(rows).flat_map(|y| &y[start..end]).copied().collect();
                 prop_assert_eq!(some, expected);
             }
+        }
+    }
+}
+
+proptest! {
+    /// Both have the same chains of additions, rounded once: a model answers the same on either.
+    #[test]
+    fn vectors_of_any_length_give_the_same_bytes(
+        rows in 1_usize..23, columns in 1_usize..300, batch in 1_usize..20, seed in any::<u64>(),
+    ) {
+        let mut draws = Draws::new(seed);
+        let (weights, x) = (draws.vector(rows * columns), draws.vector(batch * columns));
+        for kind in WeightKind::ALL {
+            let of = |isa| product(&Matrix::new(&weights, rows, columns, kind).unwrap().with_isa(isa), &x);
+            let mut fused = Isa::available().filter(|isa| *isa != Isa::portable()).map(of);
+            let Some(first) = fused.next() else { return Ok(()) };
+            prop_assert!(fused.all(|other| other == first), "{kind:?}");
         }
     }
 }

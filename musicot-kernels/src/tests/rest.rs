@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Draws, both};
+use super::Draws;
 use crate::{Error, Isa, Turn, rms_norm, silu_times};
 
 proptest! {
@@ -12,7 +12,7 @@ proptest! {
     fn norms_agree(rows in 1_usize..4, width in 1_usize..300, seed in any::<u64>()) {
         let mut draws = Draws::new(seed);
         let (x, weight) = (draws.vector(rows * width), draws.vector(width));
-        for isa in both() {
+        for isa in Isa::available() {
             let mut y = vec![0.0; x.len()];
             rms_norm(isa, &x, &weight, 1e-5, &mut y).unwrap();
             for (x, y) in x.chunks(width).zip(y.chunks(width)) {
@@ -30,7 +30,7 @@ proptest! {
     #[test]
     fn gates_agree(rows in 1_usize..4, width in 1_usize..50, size in 0.1_f32..40.0, seed in any::<u64>()) {
         let x: Vec<f32> = Draws::new(seed).vector(2 * rows * width).into_iter().map(|x| x * size).collect();
-        for isa in both() {
+        for isa in Isa::available() {
             let mut y = vec![0.0; rows * width];
             silu_times(isa, &x, width, &mut y).unwrap();
             for (x, y) in x.chunks(2 * width).zip(y.chunks(width)) {
@@ -49,7 +49,7 @@ proptest! {
         let frequencies: Vec<f32> = (0..half).map(|i| 100_f32.powf(-(i as f32) / half as f32)).collect();
         let turn = Turn::new(f32::from(position), &frequencies);
         let before = Draws::new(seed).vector(heads * 2 * half);
-        for isa in both() {
+        for isa in Isa::available() {
             let mut after = before.clone();
             turn.apply(isa, &mut after).unwrap();
             for (before, after) in before.chunks(2 * half).zip(after.chunks(2 * half)) {
@@ -82,7 +82,7 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn what_is_no_number_stays_none() {
-    for isa in both() {
+    for isa in Isa::available() {
         let mut y = [0.0; 1];
         silu_times(isa, &[f32::NAN, 1.0], 1, &mut y).unwrap();
         assert!(y[0].is_nan());

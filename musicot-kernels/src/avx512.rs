@@ -1,0 +1,301 @@
+//! AVX-512: two rows of a panel side by side in one register, so that each sum is the chain of additions that it is with AVX2, to the bit.
+//!
+//! Like [`crate::avx2`], safe for any input where the machine has the instructions, for which stands [`Token`].
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Token, panel};
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use elsewhere::{Token, panel};
+
+/// Rows of activations that one call of [`panel`] takes at most: their sums fill half of the registers.
+pub(crate) const MOST_ROWS: usize = 8;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use crate::avx2::{self, fetch_ahead, sum_lanes};
+    use crate::kind::WeightKind;
+    use crate::pack::{GROUPS, Lanes, PANEL};
+
+    /// Registers of a panel: two rows each.
+    const PAIRS: usize = PANEL / 2;
+
+    /// Sums of `PAIRS` registers for each of `B` rows of activations.
+    type Sums<const B: usize> = [[__m512; PAIRS]; B];
+
+    /// Proof that the machine has AVX-512 F, BW and DQ beside AVX2 and FMA: there is no other way to one than [`Token::detect`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Token(avx2::Token);
+
+    impl Token {
+        pub(crate) fn detect() -> Option<Self> {
+            let has_all = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq");
+            avx2::Token::detect().filter(|_| has_all).map(Self)
+        }
+
+        /// The instructions for what is not a product of weights.
+        pub(crate) fn avx2(self) -> avx2::Token {
+            self.0
+        }
+    }
+
+    /// The products of a panel's rows with `B` rows of activations, each the same bytes as by [`avx2::panel`].
+    ///
+    /// # Panics
+    /// A slice is too short: a mistake in this crate.
+    pub(crate) fn panel<const B: usize>(
+        _proof: Token,
+        kind: WeightKind,
+        (lanes, scales): (&[Lanes], &[f32]),
+        xs: [&[f32]; B],
+    ) -> [[f32; PANEL]; B] {
+        // SAFETY: a token exists only where the machine has the instructions.
+        unsafe {
+            match kind {
+                WeightKind::F32 => wide::<32, B>(lanes, xs),
+                WeightKind::Bf16 => wide::<16, B>(lanes, xs),
+                WeightKind::Int8 => {
+                    let mut sums = wide::<8, B>(lanes, xs);
+                    let scales = &scales[..PANEL];
+                    sums.iter_mut()
+                        .for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
+                    sums
+                }
+                WeightKind::Int4 => grouped::<B>(lanes, scales, xs),
+            }
+        }
+    }
+
+    /// Everything but int4: no scale within a row.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn wide<const BITS: u32, const B: usize>(lanes: &[Lanes], xs: [&[f32]; B]) -> [[f32; PANEL]; B] {
+        let (blocks, _) = lanes.as_chunks::<PANEL>();
+        let width = 256 / BITS as usize;
+        let xs = xs.map(|x| &x[..blocks.len() * width]);
+        let mut sums = [[_mm512_setzero_ps(); PAIRS]; B];
+        for (index, block) in blocks.iter().enumerate() {
+            fetch_ahead::<B>(block);
+            let rows = load_block(block);
+            let start = index * width;
+            // SAFETY: each slice of `xs` has `width` values for every block, and a block has `width / 8` chunks.
+            unsafe {
+                add(&mut sums, chunk::<BITS, 0>(rows), &xs, start);
+                if BITS <= 16 {
+                    add(&mut sums, chunk::<BITS, 1>(rows), &xs, start + 8);
+                }
+                if BITS <= 8 {
+                    add(&mut sums, chunk::<BITS, 2>(rows), &xs, start + 16);
+                    add(&mut sums, chunk::<BITS, 3>(rows), &xs, start + 24);
+                }
+            }
+        }
+        sum_all(&sums)
+    }
+
+    /// int4: the chunks of a group are added up before its scale.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn grouped<const B: usize>(lanes: &[Lanes], scales: &[f32], xs: [&[f32]; B]) -> [[f32; PANEL]; B] {
+        let ((blocks, _), (scales, _)) =
+            (lanes.as_chunks::<PANEL>(), scales.as_chunks::<{ GROUPS * PANEL }>());
+        let xs = xs.map(|x| &x[..blocks.len() * 64]);
+        let mut sums = [[_mm512_setzero_ps(); PAIRS]; B];
+        for (index, (block, scales)) in blocks.iter().zip(scales).enumerate() {
+            fetch_ahead::<B>(block);
+            let rows = load_block(block);
+            let start = index * 64;
+            // SAFETY: each slice of `xs` has 64 values for every block, two groups of 32.
+            unsafe {
+                let weights = [nibble::<0>(rows), nibble::<4>(rows), nibble::<8>(rows), nibble::<12>(rows)];
+                add_group(&mut sums, weights, spread::<0>(scales), &xs, start);
+                let weights =
+                    [nibble::<16>(rows), nibble::<20>(rows), nibble::<24>(rows), nibble::<28>(rows)];
+                add_group(&mut sums, weights, spread::<PANEL>(scales), &xs, start + 32);
+            }
+        }
+        sum_all(&sums)
+    }
+
+    /// # Safety
+    /// Each of `xs` has eight values from `start` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    unsafe fn add<const B: usize>(
+        sums: &mut Sums<B>,
+        weights: [__m512; PAIRS],
+        xs: &[&[f32]; B],
+        start: usize,
+    ) {
+        for (sums, x) in sums.iter_mut().zip(xs) {
+            // SAFETY: as promised by the caller.
+            let x = unsafe { load_twice(x, start) };
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                *sum = _mm512_fmadd_ps(weights, x, *sum);
+            }
+        }
+    }
+
+    /// # Safety
+    /// Each of `xs` has 32 values from `start` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    unsafe fn add_group<const B: usize>(
+        sums: &mut Sums<B>,
+        weights: [[__m512; PAIRS]; 4],
+        scales: [__m512; PAIRS],
+        xs: &[&[f32]; B],
+        start: usize,
+    ) {
+        for (sums, x) in sums.iter_mut().zip(xs) {
+            // SAFETY: as promised by the caller.
+            let x = unsafe {
+                [
+                    load_twice(x, start),
+                    load_twice(x, start + 8),
+                    load_twice(x, start + 16),
+                    load_twice(x, start + 24),
+                ]
+            };
+            for (pair, sum) in sums.iter_mut().enumerate() {
+                let mut own = _mm512_mul_ps(weights[0][pair], x[0]);
+                own = _mm512_fmadd_ps(weights[1][pair], x[1], own);
+                own = _mm512_fmadd_ps(weights[2][pair], x[2], own);
+                own = _mm512_fmadd_ps(weights[3][pair], x[3], own);
+                *sum = _mm512_fmadd_ps(own, scales[pair], *sum);
+            }
+        }
+    }
+
+    /// Eight weights of each row out of its eight lanes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn chunk<const BITS: u32, const CHUNK: usize>(rows: [__m512i; PAIRS]) -> [__m512; PAIRS] {
+        rows.map(|block| match (BITS, CHUNK) {
+            (32, _) => _mm512_castsi512_ps(block),
+            (16, 0) => _mm512_castsi512_ps(_mm512_slli_epi32::<16>(block)),
+            (16, _) => {
+                _mm512_castsi512_ps(_mm512_and_si512(block, _mm512_set1_epi32(0xffff_0000_u32 as i32)))
+            }
+            (_, 0) => _mm512_cvtepi32_ps(_mm512_slli_epi32::<24>(block)),
+            (_, 3) => _mm512_cvtepi32_ps(_mm512_and_si512(block, _mm512_set1_epi32(0xff00_0000_u32 as i32))),
+            // Bytes with the highest bit set are zeros: one shuffle in place of a shift and a mask.
+            (_, byte) => _mm512_cvtepi32_ps(_mm512_shuffle_epi8(block, shuffle(byte as i32))),
+        })
+    }
+
+    /// Takes byte `byte` of each lane to the top.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn shuffle(byte: i32) -> __m512i {
+        let place = |lane: i32| (4 * lane + byte) << 24 | 0x0080_8080;
+        _mm512_broadcast_i32x4(_mm_setr_epi32(place(0), place(1), place(2), place(3)))
+    }
+
+    /// The numbers of the nibbles that begin at bit `SHIFT` of each lane. A permutation reads the lowest four bits of a lane as the place of
+    /// what it fetches: here a table of all sixteen, with the factor of [`crate::pack::code_unit`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn nibble<const SHIFT: u32>(rows: [__m512i; PAIRS]) -> [__m512; PAIRS] {
+        const UNIT: f32 = (1_u32 << 28) as f32;
+        const fn code(nibble: i32) -> f32 {
+            (if nibble < 8 { nibble } else { nibble - 16 }) as f32 * UNIT
+        }
+        let table = _mm512_setr_ps(
+            code(0),
+            code(1),
+            code(2),
+            code(3),
+            code(4),
+            code(5),
+            code(6),
+            code(7),
+            code(8),
+            code(9),
+            code(10),
+            code(11),
+            code(12),
+            code(13),
+            code(14),
+            code(15),
+        );
+        rows.map(|block| _mm512_permutexvar_ps(_mm512_srli_epi32::<SHIFT>(block), table))
+    }
+
+    /// The scales of a group, from `GROUP` on, each over the eight lanes of its row.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn spread<const GROUP: usize>(scales: &[f32; GROUPS * PANEL]) -> [__m512; PAIRS] {
+        let both = |first: usize| {
+            let (low, high) = (_mm256_set1_ps(scales[first]), _mm256_set1_ps(scales[first + 1]));
+            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+        };
+        [both(GROUP), both(GROUP + 2)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn sum_all<const B: usize>(sums: &Sums<B>) -> [[f32; PANEL]; B] {
+        sums.map(|pairs| {
+            let [first, second] = pairs.map(|pair| {
+                let rows = [_mm512_castps512_ps256(pair), _mm512_extractf32x8_ps::<1>(pair)];
+                sum_lanes(rows)
+            });
+            [first[0], first[1], second[0], second[1]]
+        })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn load_block(block: &[Lanes; PANEL]) -> [__m512i; PAIRS] {
+        let (pairs, _) = block.as_chunks::<2>();
+        // SAFETY: 64 bytes each; no alignment is asked for.
+        let load = |pair: &[Lanes; 2]| unsafe { _mm512_loadu_si512(pair.as_ptr().cast()) };
+        [load(&pairs[0]), load(&pairs[1])]
+    }
+
+    /// The same eight values in both halves.
+    ///
+    /// # Safety
+    /// `x` has eight values from `start` on.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    unsafe fn load_twice(x: &[f32], start: usize) -> __m512 {
+        debug_assert!(start + 8 <= x.len());
+        // SAFETY: within the slice, as promised by the caller; no alignment is asked for.
+        _mm512_broadcast_f32x8(unsafe { _mm256_loadu_ps(x.as_ptr().add(start)) })
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod elsewhere {
+    use crate::avx2;
+    use crate::kind::WeightKind;
+    use crate::pack::{Lanes, PANEL};
+
+    /// Nothing: no other architecture has these instructions.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Token {}
+
+    impl Token {
+        pub(crate) fn detect() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn avx2(self) -> avx2::Token {
+            match self {}
+        }
+    }
+
+    pub(crate) fn panel<const B: usize>(
+        proof: Token,
+        _: WeightKind,
+        _: (&[Lanes], &[f32]),
+        _: [&[f32]; B],
+    ) -> [[f32; PANEL]; B] {
+        match proof {}
+    }
+}
