@@ -66,32 +66,50 @@ fn run(ws: &Workspace, name: &str, flags: &[String]) -> Result<()> {
     process::run(&mut command)
 }
 
-/// Puts the reports that are there together and takes their pictures along; returns the names of the sections.
+/// Puts the reports that are there in the place of their sections, and takes their pictures along; sections without a report stay. Returns the names of
+/// all sections.
 fn compose(root: &Path) -> Result<Vec<&'static str>> {
-    let out = root.join(OUT);
-    let pictures = root.join(PICTURES);
+    let document = root.join(DOCUMENT);
+    let before = match document.is_file() {
+        true => std::fs::read_to_string(&document).map_err(Error::io("read", &document))?,
+        false => String::new(),
+    };
     let (mut text, mut made) = (HEAD.to_owned(), Vec::new());
-    for name in NAMES {
-        let report = out.join(format!("{name}.md"));
-        if !report.is_file() {
-            continue;
-        }
-        let section = std::fs::read_to_string(&report).map_err(Error::io("read", &report))?;
-        for picture in pictures_of(&section) {
-            std::fs::create_dir_all(&pictures).map_err(Error::io("make", &pictures))?;
-            let from = out.join(&picture);
-            std::fs::copy(&from, pictures.join(&picture)).map_err(Error::io("copy", &from))?;
-        }
+    for (number, name) in (1..).zip(NAMES) {
+        let reported = reported(root, name)?;
+        let Some(section) = reported.as_deref().or(section_of(&before, number)) else { continue };
         text.push('\n');
-        text.push_str(&linked(&section));
+        text.push_str(section);
         made.push(name);
     }
     if made.is_empty() {
         return Err(Error::Check(format!("there is no report in {OUT}")));
     }
-    let document = root.join(DOCUMENT);
     std::fs::write(&document, text).map_err(Error::io("write", &document))?;
     Ok(made)
+}
+
+/// The section that the report of an experiment is, where there is one; its pictures are copied to where it links them.
+fn reported(root: &Path, name: &str) -> Result<Option<String>> {
+    let (out, pictures) = (root.join(OUT), root.join(PICTURES));
+    let report = out.join(format!("{name}.md"));
+    if !report.is_file() {
+        return Ok(None);
+    }
+    let section = std::fs::read_to_string(&report).map_err(Error::io("read", &report))?;
+    for picture in pictures_of(&section) {
+        std::fs::create_dir_all(&pictures).map_err(Error::io("make", &pictures))?;
+        let from = out.join(&picture);
+        std::fs::copy(&from, pictures.join(&picture)).map_err(Error::io("copy", &from))?;
+    }
+    Ok(Some(linked(&section)))
+}
+
+/// The section of a document that has a number, from its heading to the next.
+fn section_of(document: &str, number: usize) -> Option<&str> {
+    let start = document.find(&format!("\n## {number}. "))? + 1;
+    let rest = &document[start..];
+    Some(rest.find("\n## ").map_or(rest, |end| &rest[..end]))
 }
 
 /// Files of the lines `![caption](file)`.
@@ -137,5 +155,26 @@ mod tests {
             "{text}"
         );
         assert!(dir.path().join("docs/experiments/rvq.svg").is_file());
+    }
+
+    #[test]
+    fn sections_without_a_report_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join(OUT);
+        std::fs::create_dir_all(&out).unwrap();
+        for (name, section) in [("rvq", "## 1. Thoughts\n\nold\n"), ("plan", "## 4. Plan\n\nold\n")] {
+            std::fs::write(out.join(format!("{name}.md")), section).unwrap();
+        }
+        compose(dir.path()).unwrap();
+        std::fs::remove_dir_all(&out).unwrap();
+        std::fs::create_dir_all(&out).unwrap();
+        std::fs::write(out.join("plan.md"), "## 4. Plan\n\nnew\n").unwrap();
+        std::fs::write(out.join("sampling.md"), "## 3. Temperature\n").unwrap();
+        assert_eq!(compose(dir.path()).unwrap(), ["rvq", "sampling", "plan"]);
+        let text = std::fs::read_to_string(dir.path().join(DOCUMENT)).unwrap();
+        assert!(
+            text.ends_with("\n## 1. Thoughts\n\nold\n\n## 3. Temperature\n\n## 4. Plan\n\nnew\n"),
+            "{text}"
+        );
     }
 }
