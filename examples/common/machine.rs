@@ -13,12 +13,12 @@ pub fn describe() -> String {
     format!("{model}, {cores} cores, {}", std::env::consts::OS)
 }
 
-/// The command of xtask that gives this process its arguments, of which the first `names` are its own.
-pub fn command_line(task: &str, names: usize) -> String {
+/// The command that gives this process its arguments, by way of `program`, whose own are the first `names`.
+pub fn command_line(program: &str, names: usize) -> String {
     let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
     let (names, flags) = words.split_at(names.min(words.len()));
     let dashes = (!flags.is_empty()).then_some("--");
-    let all = ["cargo", "xtask", task].into_iter().chain(names.iter().map(String::as_str)).chain(dashes);
+    let all = [program].into_iter().chain(names.iter().map(String::as_str)).chain(dashes);
     all.chain(flags.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 

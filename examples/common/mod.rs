@@ -195,6 +195,11 @@ impl Model {
         Ok(Bundle::open(&self.bundle)?)
     }
 
+    /// Threads of libtorch that [`Model::open`] sets.
+    pub fn threads(&self) -> i32 {
+        threads(self.threads, 2)
+    }
+
     /// A generator of an opened bundle.
     pub fn generator(&self, bundle: &Bundle) -> Outcome<Generator> {
         Ok(Generator::open(bundle, self.device)?.with_memory(self.memory))
@@ -203,8 +208,12 @@ impl Model {
 
 /// Sets the threads of libtorch: those asked for, or as many as there are cores, at most `most`.
 pub fn set_threads(asked: Option<i32>, most: i32) {
+    tch::set_num_threads(threads(asked, most));
+}
+
+fn threads(asked: Option<i32>, most: i32) -> i32 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as i32);
-    tch::set_num_threads(asked.unwrap_or(cores.min(most)));
+    asked.unwrap_or(cores.min(most))
 }
 
 /// A count of at least 1.

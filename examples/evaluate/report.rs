@@ -120,7 +120,7 @@ impl Report {
             date_utc: machine::date_utc(),
             machine: machine::describe(),
             threads: tch::get_num_threads(),
-            command: machine::command_line("evaluate", 0),
+            command: machine::command_line("cargo xtask evaluate", 0),
             heldout_pieces: context.heldout.records().len(),
             stages: context.stages.directories(),
             sha256: context.stages.hashes()?,

@@ -118,7 +118,7 @@ impl<'a> Report<'a> {
             "machine": machine::describe(),
             "threads": tch::get_num_threads(),
             "secs": self.started.elapsed().as_secs_f64(),
-            "command": machine::command_line("experiments", 1),
+            "command": machine::command_line("cargo xtask experiments", 1),
             "stages": self.context.stages.directories(),
             "sha256": self.context.stages.hashes()?,
             "blocks": self.blocks.iter().map(block).collect::<Vec<_>>(),
@@ -134,7 +134,7 @@ impl<'a> Report<'a> {
             tch::get_num_threads(),
             self.started.elapsed().as_secs_f64(),
             env!("CARGO_PKG_VERSION"),
-            machine::command_line("experiments", 1)
+            machine::command_line("cargo xtask experiments", 1)
         );
         for block in &self.blocks {
             text.push_str(&match block {

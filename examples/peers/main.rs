@@ -9,6 +9,7 @@ mod common;
 mod diffusion;
 mod lm;
 mod rvq;
+mod training;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ Usage: peers ITEM DIR [flags]
   codec             latents to a waveform
   diffusion         one evaluation of the denoiser
   audio             files to 48 kHz mono
+  training          steps of training a small language model
 
   --secs S          time of each variant [3]
   --threads N       threads [2, or as many as the machine has]
@@ -43,7 +45,7 @@ The case is made by `python benches/peers/ITEM.py prepare DIR`. Prints a line of
 /// What times one item.
 type Item = (&'static str, fn(&Path, &Clock) -> Outcome);
 
-const ITEMS: [Item; 7] = [
+const ITEMS: [Item; 8] = [
     ("lm-small", lm::run),
     ("lm-1b", lm::run),
     ("clap", clap::run),
@@ -51,6 +53,7 @@ const ITEMS: [Item; 7] = [
     ("codec", codec::run),
     ("diffusion", diffusion::run),
     ("audio", audio::run),
+    ("training", training::run),
 ];
 
 fn main() -> ExitCode {

@@ -18,6 +18,9 @@ mod experiments;
 mod fixtures;
 mod help;
 mod info;
+#[path = "../../examples/common/machine.rs"]
+#[allow(dead_code)] // command lines are those of the examples
+mod machine;
 mod package_check;
 mod peers;
 mod process;

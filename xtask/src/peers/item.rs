@@ -34,7 +34,7 @@ const fn stated(ours: &'static str, peer: &'static str, ratio: f64) -> Stated {
 
 /// Of all that the project compares itself in. The first two groups of ratios are those of steps; that of the large model at 8 bits is 60 ms against
 /// 124 ms, and at 4 bits 25 steps a second, which the song and its unconditional branch share.
-pub const ITEMS: [Item; 7] = [
+pub const ITEMS: [Item; 8] = [
     Item {
         name: "lm-small",
         script: "lm",
@@ -105,6 +105,17 @@ pub const ITEMS: [Item; 7] = [
             stated("musicot, mp3", "PyAV, mp3", 1.0),
             stated("musicot, mp3", "soundfile + soxr, mp3", 1.0),
             stated("musicot, m4a", "PyAV, m4a", 1.0),
+        ],
+    },
+    Item {
+        name: "training",
+        script: "training",
+        title: "Training of 16 M parameters with AdamW, four rows of 512 tokens a step",
+        unit: "tokens",
+        is_quick: true,
+        stated: &[
+            stated("musicot f32", "PyTorch float32", 1.0),
+            stated("musicot bf16", "PyTorch bfloat16", 1.0),
         ],
     },
 ];

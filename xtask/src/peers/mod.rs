@@ -46,7 +46,7 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     let python = Interpreter::find(ws, &PYTHON, options.python.as_deref())?;
     setup::ensure(ws, None)?;
     println!("\nbench-peers: building the example `peers`");
-    build_examples(ws, "musicot", &["peers"], &[])?;
+    build_examples(ws, "musicot", &["peers"], &["train"])?;
     let (mut report, mut missed, mut stated) =
         (table::head(&options.command_line(), options.threads), Vec::new(), 0);
     for item in &options.items {

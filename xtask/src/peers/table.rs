@@ -2,17 +2,13 @@
 
 use super::item::{Item, Measured, Spread};
 use crate::error::Result;
+use crate::machine;
 
 /// What stands above all tables.
 pub fn head(command: &str, threads: usize) -> String {
-    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    let processor = model.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let (date, machine) = (machine::date_utc(), machine::describe());
     format!(
-        "{processor}, {}, {threads} threads. Rates are those of the median call of a round; minimum / median / maximum over rounds.\n\n    {command}\n",
-        std::env::consts::OS
+        "{date}, {machine}, {threads} threads. Rates are those of the median call of a round; minimum / median / maximum over rounds.\n\n    {command}\n"
     )
 }
 
