@@ -3,17 +3,19 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Token, fetch_ahead, panel, sum_lanes};
+pub(crate) use x86::{Token, fetch_ahead, load_codes, load_offsets, panel, panel_int4, sum_lanes};
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) use elsewhere::{Token, panel};
+pub(crate) use elsewhere::{Token, panel, panel_int4};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
+    use crate::activations::RoundedRow;
     use crate::isa::{Fused, Work};
-    use crate::kind::WeightKind;
+    use crate::kind::{INT4_GROUP, WeightKind};
+    use crate::lanes::LANES;
     use crate::pack::{GROUPS, Lanes, PANEL};
 
     /// Proof that the machine has AVX2 and FMA: there is no other way to one than [`Token::detect`].
@@ -37,7 +39,7 @@ mod x86 {
         work.run::<Fused>()
     }
 
-    /// The products of `ROWS` of a panel's rows from `first` on with `B` rows of activations. Each sum has its own chain of additions, the
+    /// The products of `ROWS` of a panel's rows, not of int4, from `first` on with `B` rows of activations. Each sum has its own chain of additions, the
     /// same one whatever `ROWS` and `B` are.
     ///
     /// # Panics
@@ -54,14 +56,13 @@ mod x86 {
             match kind {
                 WeightKind::F32 => wide::<32, ROWS, B>(lanes, first, xs),
                 WeightKind::Bf16 => wide::<16, ROWS, B>(lanes, first, xs),
-                WeightKind::Int8 => {
+                WeightKind::Int8 | WeightKind::Int4 => {
                     let mut sums = wide::<8, ROWS, B>(lanes, first, xs);
                     let scales = &scales[first..first + ROWS];
                     sums.iter_mut()
                         .for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
                     sums
                 }
-                WeightKind::Int4 => grouped::<ROWS, B>(lanes, scales, first, xs),
             }
         }
     }
@@ -115,71 +116,64 @@ mod x86 {
         sum_all(&sums)
     }
 
-    /// int4: the chunks of a group are added up before its scale.
+    /// The products of an int4 panel's rows with some rows of activations.
+    pub(crate) fn panel_int4<const B: usize>(
+        _proof: Token,
+        (lanes, scales): (&[Lanes], &[f32]),
+        xs: [RoundedRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
+        // SAFETY: a token exists only where the machine has the instructions.
+        unsafe { grouped(lanes, scales, xs) }
+    }
+
+    /// int4: products of integers within a group, which is then scaled.
     #[target_feature(enable = "avx2,fma")]
-    fn grouped<const ROWS: usize, const B: usize>(
+    fn grouped<const B: usize>(
         lanes: &[Lanes],
         scales: &[f32],
-        first: usize,
-        xs: [&[f32]; B],
-    ) -> [[f32; ROWS]; B] {
+        xs: [RoundedRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
         let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
-        let (scales, _) = scales.as_chunks::<GROUPS>();
-        let xs = xs.map(|x| &x[..blocks.len() * 64]);
-        let mut sums = [[_mm256_setzero_ps(); ROWS]; B];
-        for (index, (block, scales)) in blocks.iter().zip(scales).enumerate() {
+        let mut sums = [[_mm256_setzero_ps(); PANEL]; B];
+        for (index, (block, scales)) in blocks.iter().zip(scales.as_chunks::<GROUPS>().0).enumerate() {
             fetch_ahead::<B>(block);
-            for row in 0..ROWS {
-                let halves = nibbles(load_lanes(&block[first + row]));
-                // SAFETY: each slice of `xs` has 64 values for every block, two groups of 32.
-                unsafe {
-                    let scale = _mm256_set1_ps(scales[0][first + row]);
-                    add_group(&mut sums, row, group::<0, 1>(halves), scale, &xs, index * 64);
-                    let scale = _mm256_set1_ps(scales[1][first + row]);
-                    add_group(&mut sums, row, group::<2, 3>(halves), scale, &xs, index * 64 + 32);
+            for (sums, x) in sums.iter_mut().zip(&xs) {
+                for (group, scales) in scales.iter().enumerate() {
+                    let place = index * GROUPS + group;
+                    let (codes, offsets) = (load_codes(&x.codes[place]), load_offsets(&x.offsets[place]));
+                    for (row, sum) in sums.iter_mut().enumerate() {
+                        let weights = nibbles(load_lanes(&block[row]), group);
+                        let pairs = _mm256_maddubs_epi16(weights, codes);
+                        let fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+                        let dot = _mm256_cvtepi32_ps(_mm256_add_epi32(fours, offsets));
+                        *sum = _mm256_fmadd_ps(dot, _mm256_set1_ps(scales[row] * x.scales[place]), *sum);
+                    }
                 }
             }
         }
         sum_all(&sums)
     }
 
-    /// The even and the odd nibbles, each in the upper half of its byte.
+    /// The lower nibble of each byte for the first group of a block, the upper one for the second.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn nibbles(block: __m256i) -> [__m256i; 2] {
-        let high = _mm256_set1_epi32(0xf0f0_f0f0_u32 as i32);
-        [_mm256_and_si256(_mm256_slli_epi32::<4>(block), high), _mm256_and_si256(block, high)]
+    fn nibbles(block: __m256i, group: usize) -> __m256i {
+        let down = if group == 0 { block } else { _mm256_srli_epi16::<4>(block) };
+        _mm256_and_si256(down, _mm256_set1_epi8(15))
     }
 
-    /// The four chunks of the group in bytes `A` and `B`.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn group<const A: usize, const B: usize>([even, odd]: [__m256i; 2]) -> [__m256; 4] {
-        [byte::<A>(even), byte::<A>(odd), byte::<B>(even), byte::<B>(odd)]
+    pub(crate) fn load_codes(codes: &[i8; INT4_GROUP]) -> __m256i {
+        // SAFETY: 32 bytes; no alignment is asked for.
+        unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
     }
 
-    /// # Safety
-    /// Each of `xs` has 32 values from `start` on.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn add_group<const ROWS: usize, const B: usize>(
-        sums: &mut [[__m256; ROWS]; B],
-        row: usize,
-        weights: [__m256; 4],
-        scale: __m256,
-        xs: &[&[f32]; B],
-        start: usize,
-    ) {
-        for (sums, x) in sums.iter_mut().zip(xs) {
-            // SAFETY: as promised by the caller.
-            unsafe {
-                let mut own = _mm256_mul_ps(weights[0], load(x, start));
-                own = _mm256_fmadd_ps(weights[1], load(x, start + 8), own);
-                own = _mm256_fmadd_ps(weights[2], load(x, start + 16), own);
-                own = _mm256_fmadd_ps(weights[3], load(x, start + 24), own);
-                sums[row] = _mm256_fmadd_ps(own, scale, sums[row]);
-            }
-        }
+    pub(crate) fn load_offsets(offsets: &[i32; LANES]) -> __m256i {
+        // SAFETY: 32 bytes; no alignment is asked for.
+        unsafe { _mm256_loadu_si256(offsets.as_ptr().cast()) }
     }
 
     /// # Safety
@@ -290,9 +284,10 @@ mod x86 {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
+    use crate::activations::RoundedRow;
     use crate::isa::Work;
     use crate::kind::WeightKind;
-    use crate::pack::Lanes;
+    use crate::pack::{Lanes, PANEL};
 
     /// Nothing: no other architecture has these instructions.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,6 +310,14 @@ mod elsewhere {
         _: usize,
         _: [&[f32]; B],
     ) -> [[f32; ROWS]; B] {
+        match proof {}
+    }
+
+    pub(crate) fn panel_int4<const B: usize>(
+        proof: Token,
+        _: (&[Lanes], &[f32]),
+        _: [RoundedRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
         match proof {}
     }
 }

@@ -4,10 +4,10 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Token, panel};
+pub(crate) use x86::{Token, panel, panel_int4};
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) use elsewhere::{Token, panel};
+pub(crate) use elsewhere::{Token, panel, panel_int4};
 
 /// Rows of activations that one call of [`panel`] takes at most: their sums fill half of the registers.
 pub(crate) const MOST_ROWS: usize = 8;
@@ -16,7 +16,8 @@ pub(crate) const MOST_ROWS: usize = 8;
 mod x86 {
     use std::arch::x86_64::*;
 
-    use crate::avx2::{self, fetch_ahead, sum_lanes};
+    use crate::activations::RoundedRow;
+    use crate::avx2::{self, fetch_ahead, load_codes, load_offsets, sum_lanes};
     use crate::kind::WeightKind;
     use crate::pack::{GROUPS, Lanes, PANEL};
 
@@ -26,7 +27,7 @@ mod x86 {
     /// Sums of `PAIRS` registers for each of `B` rows of activations.
     type Sums<const B: usize> = [[__m512; PAIRS]; B];
 
-    /// Proof that the machine has AVX-512 F, BW and DQ beside AVX2 and FMA: there is no other way to one than [`Token::detect`].
+    /// Proof that the machine has AVX-512 F, BW, DQ and VNNI beside AVX2 and FMA: there is no other way to one than [`Token::detect`].
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) struct Token(avx2::Token);
 
@@ -34,7 +35,8 @@ mod x86 {
         pub(crate) fn detect() -> Option<Self> {
             let has_all = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq");
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vnni");
             avx2::Token::detect().filter(|_| has_all).map(Self)
         }
 
@@ -44,7 +46,7 @@ mod x86 {
         }
     }
 
-    /// The products of a panel's rows with `B` rows of activations, each the same bytes as by [`avx2::panel`].
+    /// The products of a panel's rows, not of int4, with `B` rows of activations, each the same bytes as by [`avx2::panel`].
     ///
     /// # Panics
     /// A slice is too short: a mistake in this crate.
@@ -59,14 +61,13 @@ mod x86 {
             match kind {
                 WeightKind::F32 => wide::<32, B>(lanes, xs),
                 WeightKind::Bf16 => wide::<16, B>(lanes, xs),
-                WeightKind::Int8 => {
+                WeightKind::Int8 | WeightKind::Int4 => {
                     let mut sums = wide::<8, B>(lanes, xs);
                     let scales = &scales[..PANEL];
                     sums.iter_mut()
                         .for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
                     sums
                 }
-                WeightKind::Int4 => grouped::<B>(lanes, scales, xs),
             }
         }
     }
@@ -97,27 +98,64 @@ mod x86 {
         sum_all(&sums)
     }
 
-    /// int4: the chunks of a group are added up before its scale.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn grouped<const B: usize>(lanes: &[Lanes], scales: &[f32], xs: [&[f32]; B]) -> [[f32; PANEL]; B] {
-        let ((blocks, _), (scales, _)) =
-            (lanes.as_chunks::<PANEL>(), scales.as_chunks::<{ GROUPS * PANEL }>());
-        let xs = xs.map(|x| &x[..blocks.len() * 64]);
+    /// The products of an int4 panel's rows with `B` rows of activations, each the same bytes as by [`avx2::panel_int4`].
+    pub(crate) fn panel_int4<const B: usize>(
+        _proof: Token,
+        (lanes, scales): (&[Lanes], &[f32]),
+        xs: [RoundedRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
+        // SAFETY: a token exists only where the machine has the instructions.
+        unsafe { grouped(lanes, scales, xs) }
+    }
+
+    /// int4: products of integers within a group, which is then scaled.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma")]
+    fn grouped<const B: usize>(
+        lanes: &[Lanes],
+        scales: &[f32],
+        xs: [RoundedRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
+        let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
         let mut sums = [[_mm512_setzero_ps(); PAIRS]; B];
-        for (index, (block, scales)) in blocks.iter().zip(scales).enumerate() {
-            fetch_ahead::<B>(block);
+        for (index, (block, scales)) in blocks.iter().zip(scales.as_chunks::<GROUPS>().0).enumerate() {
+            fetch_ahead::<2>(block);
             let rows = load_block(block);
-            let start = index * 64;
-            // SAFETY: each slice of `xs` has 64 values for every block, two groups of 32.
-            unsafe {
-                let weights = [nibble::<0>(rows), nibble::<4>(rows), nibble::<8>(rows), nibble::<12>(rows)];
-                add_group(&mut sums, weights, spread::<0>(scales), &xs, start);
-                let weights =
-                    [nibble::<16>(rows), nibble::<20>(rows), nibble::<24>(rows), nibble::<28>(rows)];
-                add_group(&mut sums, weights, spread::<PANEL>(scales), &xs, start + 32);
+            for (group, scales) in scales.iter().enumerate() {
+                let (weights, scales) = (nibbles(rows, group), spread(scales));
+                let place = index * GROUPS + group;
+                for (sums, x) in sums.iter_mut().zip(&xs) {
+                    let codes = _mm512_broadcast_i64x4(load_codes(&x.codes[place]));
+                    let offsets = _mm512_broadcast_i64x4(load_offsets(&x.offsets[place]));
+                    let x_scale = _mm512_set1_ps(x.scales[place]);
+                    for (pair, sum) in sums.iter_mut().enumerate() {
+                        let dot = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(offsets, weights[pair], codes));
+                        *sum = _mm512_fmadd_ps(dot, _mm512_mul_ps(scales[pair], x_scale), *sum);
+                    }
+                }
             }
         }
         sum_all(&sums)
+    }
+
+    /// The lower nibble of each byte for the first group of a block, the upper one for the second.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn nibbles(rows: [__m512i; PAIRS], group: usize) -> [__m512i; PAIRS] {
+        rows.map(|block| {
+            let down = if group == 0 { block } else { _mm512_srli_epi16::<4>(block) };
+            _mm512_and_si512(down, _mm512_set1_epi8(15))
+        })
+    }
+
+    /// The scales of a group, each over the eight lanes of its row.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
+    fn spread(scales: &[f32; PANEL]) -> [__m512; PAIRS] {
+        // SAFETY: 16 bytes; no alignment is asked for.
+        let all = _mm512_castps128_ps512(unsafe { _mm_loadu_ps(scales.as_ptr()) });
+        let low = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+        let high = _mm512_setr_epi32(2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+        [_mm512_permutexvar_ps(low, all), _mm512_permutexvar_ps(high, all)]
     }
 
     /// # Safety
@@ -135,37 +173,6 @@ mod x86 {
             let x = unsafe { load_twice(x, start) };
             for (sum, weights) in sums.iter_mut().zip(weights) {
                 *sum = _mm512_fmadd_ps(weights, x, *sum);
-            }
-        }
-    }
-
-    /// # Safety
-    /// Each of `xs` has 32 values from `start` on.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    unsafe fn add_group<const B: usize>(
-        sums: &mut Sums<B>,
-        weights: [[__m512; PAIRS]; 4],
-        scales: [__m512; PAIRS],
-        xs: &[&[f32]; B],
-        start: usize,
-    ) {
-        for (sums, x) in sums.iter_mut().zip(xs) {
-            // SAFETY: as promised by the caller.
-            let x = unsafe {
-                [
-                    load_twice(x, start),
-                    load_twice(x, start + 8),
-                    load_twice(x, start + 16),
-                    load_twice(x, start + 24),
-                ]
-            };
-            for (pair, sum) in sums.iter_mut().enumerate() {
-                let mut own = _mm512_mul_ps(weights[0][pair], x[0]);
-                own = _mm512_fmadd_ps(weights[1][pair], x[1], own);
-                own = _mm512_fmadd_ps(weights[2][pair], x[2], own);
-                own = _mm512_fmadd_ps(weights[3][pair], x[3], own);
-                *sum = _mm512_fmadd_ps(own, scales[pair], *sum);
             }
         }
     }
@@ -193,47 +200,6 @@ mod x86 {
     fn shuffle(byte: i32) -> __m512i {
         let place = |lane: i32| (4 * lane + byte) << 24 | 0x0080_8080;
         _mm512_broadcast_i32x4(_mm_setr_epi32(place(0), place(1), place(2), place(3)))
-    }
-
-    /// The numbers of the nibbles that begin at bit `SHIFT` of each lane. A permutation reads the lowest four bits of a lane as the place of
-    /// what it fetches: here a table of all sixteen, with the factor of [`crate::pack::code_unit`].
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn nibble<const SHIFT: u32>(rows: [__m512i; PAIRS]) -> [__m512; PAIRS] {
-        const UNIT: f32 = (1_u32 << 28) as f32;
-        const fn code(nibble: i32) -> f32 {
-            (if nibble < 8 { nibble } else { nibble - 16 }) as f32 * UNIT
-        }
-        let table = _mm512_setr_ps(
-            code(0),
-            code(1),
-            code(2),
-            code(3),
-            code(4),
-            code(5),
-            code(6),
-            code(7),
-            code(8),
-            code(9),
-            code(10),
-            code(11),
-            code(12),
-            code(13),
-            code(14),
-            code(15),
-        );
-        rows.map(|block| _mm512_permutexvar_ps(_mm512_srli_epi32::<SHIFT>(block), table))
-    }
-
-    /// The scales of a group, from `GROUP` on, each over the eight lanes of its row.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn spread<const GROUP: usize>(scales: &[f32; GROUPS * PANEL]) -> [__m512; PAIRS] {
-        let both = |first: usize| {
-            let (low, high) = (_mm256_set1_ps(scales[first]), _mm256_set1_ps(scales[first + 1]));
-            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
-        };
-        [both(GROUP), both(GROUP + 2)]
     }
 
     #[inline]
@@ -272,6 +238,7 @@ mod x86 {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
+    use crate::activations::RoundedRow;
     use crate::avx2;
     use crate::kind::WeightKind;
     use crate::pack::{Lanes, PANEL};
@@ -295,6 +262,14 @@ mod elsewhere {
         _: WeightKind,
         _: (&[Lanes], &[f32]),
         _: [&[f32]; B],
+    ) -> [[f32; PANEL]; B] {
+        match proof {}
+    }
+
+    pub(crate) fn panel_int4<const B: usize>(
+        proof: Token,
+        _: (&[Lanes], &[f32]),
+        _: [RoundedRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         match proof {}
     }

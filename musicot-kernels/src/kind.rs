@@ -1,6 +1,6 @@
 //! How weights are stored.
 
-/// Type of stored weights. Activations, sums and results are always f32.
+/// Type of stored weights. Activations, sums and results are f32, but for what [`WeightKind::Int4`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WeightKind {
@@ -12,7 +12,8 @@ pub enum WeightKind {
     /// 8-bit integers, 1 byte each, and a scale per row: `max |row| / 127`. A weight is off by at most half a scale, `max |row| / 254`.
     Int8,
     /// 4-bit integers in groups of 32 along the input with an f32 scale each, 5 bits per weight in all: `max |group| / 7`. A weight is off by
-    /// at most half a scale, `max |group| / 14`.
+    /// at most half a scale, `max |group| / 14`. Activations are rounded to 8 bits in the same groups, by at most `max |group| / 254`, so that the products within
+    /// a group are those of integers.
     Int4,
 }
 
@@ -30,6 +31,14 @@ impl WeightKind {
             Self::Bf16 => 16,
             Self::Int8 => 8,
             Self::Int4 => 4,
+        }
+    }
+
+    /// Where an input of a block is: the lane of 32 bits, and the bit within.
+    pub(crate) fn place(self, input: usize) -> (usize, usize) {
+        match self {
+            Self::Int4 => (input % INT4_GROUP / 4, input % 4 * 8 + input / INT4_GROUP * 4),
+            _ => (input % 8, input / 8 * self.bits()),
         }
     }
 

@@ -1,10 +1,10 @@
 //! A matrix of weights and its products.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use crate::activations::Activations;
 use crate::error::{Error, Result, expect_len};
 use crate::isa::Isa;
 use crate::kind::WeightKind;
@@ -102,7 +102,7 @@ impl Matrix {
         }
         let batch = x.len() / self.columns();
         expect_len("results", batch * rows.len(), y.len())?;
-        let x = self.padded(x);
+        let x = Activations::new(self.isa, &self.packed, x);
         let work = self.bytes() / self.rows() * rows.len() * batch;
         let shares = threads.count().min(1 + work / WORTH_A_THREAD).min(rows.len().div_ceil(PANEL));
         if shares == 1 {
@@ -113,19 +113,6 @@ impl Matrix {
         self.split(rows, x, y, (threads, shares))
     }
 
-    /// Activations with rows as long as the blocks of a row of weights.
-    fn padded<'x>(&self, x: &'x [f32]) -> Cow<'x, [f32]> {
-        let (columns, width) = (self.columns(), self.product().width());
-        if columns == width {
-            return Cow::Borrowed(x);
-        }
-        let mut padded = vec![0.0; x.len() / columns * width];
-        for (padded, x) in padded.chunks_exact_mut(width).zip(x.chunks_exact(columns)) {
-            padded[..columns].copy_from_slice(x);
-        }
-        Cow::Owned(padded)
-    }
-
     fn product(&self) -> Product<'_> {
         Product { packed: &self.packed, isa: self.isa }
     }
@@ -134,12 +121,12 @@ impl Matrix {
     fn split(
         &self,
         rows: Range<usize>,
-        x: Cow<'_, [f32]>,
+        x: Activations<'_>,
         y: &mut [f32],
         (threads, shares): (&Threads, usize),
     ) -> Result<()> {
         let stride = rows.len();
-        let x: Arc<[f32]> = x.into();
+        let x = Arc::new(x.into_owned());
         let share = |index: usize| {
             let (first, panels) = (rows.start / PANEL, rows.end.div_ceil(PANEL) - rows.start / PANEL);
             let at = |index: usize| (first + panels * index / shares) * PANEL;

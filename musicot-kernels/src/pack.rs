@@ -3,6 +3,9 @@
 //! Four rows make a panel, which is one stream of memory: block by block, and within a block 32 bytes of each row. These 32 bytes are eight
 //! lanes of 32 bits; bits `c * BITS..` of lane j hold the weight of input `8 c + j` of the block, so that a shift or a mask of all lanes at once gives eight
 //! neighbouring weights. Rows and inputs that fill a panel or a block up are zeros.
+//!
+//! int4 differs, because its products are made of integers: the lower nibbles of the 32 bytes are the first 32 inputs of the block, a group with one scale, the
+//! upper nibbles the other 32. 8 is added to each code, so that none is negative.
 
 use crate::error::{Error, Result};
 use crate::kind::{INT4_GROUP, WeightKind};
@@ -24,18 +27,12 @@ pub(crate) struct Packed {
     /// Blocks of a row.
     pub(crate) blocks: usize,
     lanes: Vec<Lanes>,
-    /// int8: one per row. int4: per panel, block and group of the block, one per row of the panel. Divided by the power of two that
-    /// [`code_unit`] says.
+    /// int8: one per row, divided by [`INT8_UNIT`]. int4: per panel, block and group of the block, one per row of the panel.
     scales: Vec<f32>,
 }
 
-/// What a code of 1 is read as: codes are left in the topmost bits of a 32-bit integer, which saves the shift that would bring them down.
-pub(crate) fn code_unit(kind: WeightKind) -> f32 {
-    match kind {
-        WeightKind::F32 | WeightKind::Bf16 => 1.0,
-        WeightKind::Int8 | WeightKind::Int4 => (1_u64 << (32 - kind.bits())) as f32,
-    }
-}
+/// What an int8 code of 1 is read as: codes are left in the topmost bits of a 32-bit integer, which saves the shift that would bring them down.
+pub(crate) const INT8_UNIT: f32 = (1_u32 << 24) as f32;
 
 /// Rows and groups whose largest weight is below it are stored as zeros: their scales would leave the range of f32.
 pub(crate) const NEGLIGIBLE: f32 = 1e-20;
@@ -85,15 +82,17 @@ impl Packed {
             WeightKind::Bf16 => self.put(row, 0, weights, bf16_bits),
             WeightKind::Int8 => {
                 let scale = scale(weights, 127.0).ok_or(Error::NotFinite { row })?;
-                self.scales[row] = scale / code_unit(self.kind);
+                self.scales[row] = scale / INT8_UNIT;
                 self.put(row, 0, weights, |weight| code(weight, scale, 127.0));
             }
             WeightKind::Int4 => {
                 for (group, weights) in weights.chunks(INT4_GROUP).enumerate() {
                     let scale = scale(weights, 7.0).ok_or(Error::NotFinite { row })?;
                     let place = (row / PANEL * self.blocks * GROUPS + group) * PANEL + row % PANEL;
-                    self.scales[place] = scale / code_unit(self.kind);
-                    self.put(row, group * INT4_GROUP, weights, |weight| code(weight, scale, 7.0));
+                    self.scales[place] = scale;
+                    self.put(row, group * INT4_GROUP, weights, |weight| {
+                        code(weight, scale, 7.0).wrapping_add(8)
+                    });
                 }
             }
         }
@@ -106,8 +105,8 @@ impl Packed {
         let mask = u32::MAX >> (32 - bits);
         for (input, weight) in (start..).zip(weights) {
             let lanes = (row / PANEL * self.blocks + input / block) * PANEL + row % PANEL;
-            let (chunk, lane) = (input % block / 8, input % 8);
-            self.lanes[lanes].0[lane] |= (code(*weight) & mask) << (chunk * bits);
+            let (lane, shift) = self.kind.place(input % block);
+            self.lanes[lanes].0[lane] |= (code(*weight) & mask) << shift;
         }
     }
 }

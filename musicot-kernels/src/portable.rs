@@ -1,6 +1,8 @@
 //! Products of a panel without intrinsics, in the order of sums of the others.
 
+use crate::activations::RoundedRow;
 use crate::kind::WeightKind;
+use crate::lanes::LANES;
 use crate::pack::{GROUPS, Lanes, PANEL};
 
 /// The sums of the eight lanes of a product, as all paths add them up.
@@ -11,7 +13,7 @@ pub(crate) fn sum_lanes(lanes: [f32; 8]) -> f32 {
     ((a + e) + (b + f)) + ((c + g) + (d + h))
 }
 
-/// The products of a panel's rows with one row of activations, `x [blocks * block]`.
+/// The products of a panel's rows with one row of activations, `x [blocks * block]`; not of int4.
 pub(crate) fn panel(kind: WeightKind, lanes: &[Lanes], scales: &[f32], x: &[f32]) -> [f32; PANEL] {
     std::array::from_fn(|row| {
         let rows = lanes.iter().skip(row).step_by(PANEL).zip(x.chunks_exact(kind.block()));
@@ -22,19 +24,33 @@ pub(crate) fn panel(kind: WeightKind, lanes: &[Lanes], scales: &[f32], x: &[f32]
             WeightKind::Bf16 => {
                 sum_lanes(rows.fold([0.0; 8], |sums, (lanes, x)| block::<2>(lanes, x, bf16_at, sums)))
             }
-            WeightKind::Int8 => {
+            WeightKind::Int8 | WeightKind::Int4 => {
                 let sums = rows.fold([0.0; 8], |sums, (lanes, x)| block::<4>(lanes, x, int8_at, sums));
                 sum_lanes(sums) * scales[row]
             }
-            WeightKind::Int4 => {
-                let scales =
-                    scales.chunks_exact(GROUPS * PANEL).map(|scales| [scales[row], scales[PANEL + row]]);
-                sum_lanes(
-                    rows.zip(scales)
-                        .fold([0.0; 8], |sums, ((lanes, x), scales)| groups(lanes, x, scales, sums)),
-                )
+        }
+    })
+}
+
+/// The products of an int4 panel's rows with one row of activations.
+pub(crate) fn panel_int4(lanes: &[Lanes], scales: &[f32], x: RoundedRow<'_>) -> [f32; PANEL] {
+    let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
+    std::array::from_fn(|row| {
+        let mut sums = [0.0; LANES];
+        for (group, (codes, (x_scale, offsets))) in
+            x.codes.iter().zip(x.scales.iter().zip(x.offsets)).enumerate()
+        {
+            let (lanes, scale) = (&blocks[group / GROUPS][row].0, scales[group][row] * x_scale);
+            let (fours, _) = codes.as_chunks::<4>();
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let nibbles = lanes[lane] >> (group % GROUPS * 4);
+                let product =
+                    |(byte, code): (usize, &i8)| (nibbles >> (8 * byte) & 15) as i32 * i32::from(*code);
+                let dot = offsets[lane] + fours[lane].iter().enumerate().map(product).sum::<i32>();
+                *sum += dot as f32 * scale;
             }
         }
+        sum_lanes(sums)
     })
 }
 
@@ -53,18 +69,6 @@ fn block<const CHUNKS: usize>(
     sums
 }
 
-/// Adds the products of a block's groups, each times its scale.
-fn groups(lanes: &Lanes, x: &[f32], scales: [f32; GROUPS], mut sums: [f32; 8]) -> [f32; 8] {
-    for (group, scale) in scales.into_iter().enumerate() {
-        let x = &x[32 * group..32 * (group + 1)];
-        let own = block::<4>(lanes, x, |lane, chunk| int4_at(lane, 4 * group + chunk), [0.0; 8]);
-        for (sum, own) in sums.iter_mut().zip(own) {
-            *sum += own * scale;
-        }
-    }
-    sums
-}
-
 fn f32_at(lane: u32, _: usize) -> f32 {
     f32::from_bits(lane)
 }
@@ -75,8 +79,4 @@ fn bf16_at(lane: u32, chunk: usize) -> f32 {
 
 fn int8_at(lane: u32, chunk: usize) -> f32 {
     (lane >> (8 * chunk) << 24) as i32 as f32
-}
-
-fn int4_at(lane: u32, chunk: usize) -> f32 {
-    (lane >> (4 * chunk) << 28) as i32 as f32
 }

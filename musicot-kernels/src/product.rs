@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::activations::{Activations, RoundedRow};
 use crate::isa::{Isa, Kind};
 use crate::pack::{Lanes, PANEL, Packed};
 use crate::portable;
@@ -20,22 +21,21 @@ impl<'a> Product<'a> {
         (self.packed.panel(panel), self.packed.panel_scales(panel))
     }
 
-    /// Values of a padded row of activations.
-    pub(crate) fn width(self) -> usize {
-        self.packed.blocks * self.packed.kind.block()
-    }
-
     /// `[batch, rows.len()]`.
-    pub(crate) fn collect(self, rows: Range<usize>, x: &[f32]) -> Vec<f32> {
+    pub(crate) fn collect(self, rows: Range<usize>, x: &Activations<'_>) -> Vec<f32> {
         let stride = rows.len();
-        let mut sums = vec![0.0; x.len() / self.width() * stride];
+        let mut sums = vec![0.0; x.count() * stride];
         self.run(rows, x, |row, at, own| copy(&mut sums, row * stride + at, own));
         sums
     }
 
     /// Calls `put` with an activation row, an output counted from the first of `rows`, and its product and those of the next outputs.
-    pub(crate) fn run(self, rows: Range<usize>, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
-        let width = self.width();
+    pub(crate) fn run(
+        self,
+        rows: Range<usize>,
+        x: &Activations<'_>,
+        mut put: impl FnMut(usize, usize, &[f32]),
+    ) {
         for panel in rows.start / PANEL..rows.end.div_ceil(PANEL) {
             let mut put_row = |row: usize, first: usize, sums: &[f32]| {
                 // Without the outputs of the panel that are none of `rows`.
@@ -47,8 +47,17 @@ impl<'a> Product<'a> {
             };
             // A panel stays in the caches while the rows of activations pass by it.
             let most = self.most_rows();
-            for (tile, x) in x.chunks(most * width).enumerate() {
-                self.tile(panel, x, |row, first, sums| put_row(most * tile + row, first, sums));
+            for start in (0..x.count()).step_by(most) {
+                let tile = start..x.count().min(start + most);
+                let put = |row: usize, first: usize, sums: &[f32]| put_row(start + row, first, sums);
+                match x {
+                    Activations::Plain(x, width) => {
+                        self.tile(panel, &|row| &x[(start + row) * width..][..*width], tile.len(), put);
+                    }
+                    Activations::Rounded(x) => {
+                        self.tile_int4(panel, &|row| x.row(start + row), tile.len(), put);
+                    }
+                }
             }
         }
     }
@@ -61,63 +70,73 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// One panel and at most as many rows of activations as are taken at once.
-    fn tile(self, panel: usize, x: &[f32], put: impl FnMut(usize, usize, &[f32])) {
-        match self.isa.0 {
-            Kind::Avx512(token) => self.tile_avx512(token, panel, x, put),
-            Kind::Avx2(token) => self.tile_avx2(token, panel, x, put),
-            Kind::Portable => self.tile_portable(panel, x, put),
-        }
-    }
-
-    fn tile_portable(self, panel: usize, x: &[f32], mut put: impl FnMut(usize, usize, &[f32])) {
-        let (lanes, scales) = self.weights(panel);
-        for (row, x) in x.chunks_exact(self.width()).enumerate() {
-            put(row, 0, &portable::panel(self.packed.kind, lanes, scales, x));
-        }
-    }
-
-    fn tile_avx512(
+    /// One panel and `count` rows of activations, at most as many as are taken at once; not of int4.
+    fn tile<'x>(
         self,
-        token: avx512::Token,
         panel: usize,
-        xs: &[f32],
-        put: impl FnMut(usize, usize, &[f32]),
-    ) {
-        let (kind, width, weights) = (self.packed.kind, self.width(), self.weights(panel));
-        let count = xs.len() / width;
-        let x = |row: usize| &xs[row * width..(row + 1) * width];
-        match count {
-            // Two registers for a panel's sums are too few chains of additions to keep the units busy: on Zen 4 AVX2 is faster by a tenth.
-            0..=2 => self.tile_avx2(token.avx2(), panel, xs, put),
-            3 => put_all(avx512::panel::<3>(token, kind, weights, std::array::from_fn(x)), 0, put),
-            4 => put_all(avx512::panel::<4>(token, kind, weights, std::array::from_fn(x)), 0, put),
-            5 => put_all(avx512::panel::<5>(token, kind, weights, std::array::from_fn(x)), 0, put),
-            6 => put_all(avx512::panel::<6>(token, kind, weights, std::array::from_fn(x)), 0, put),
-            7 => put_all(avx512::panel::<7>(token, kind, weights, std::array::from_fn(x)), 0, put),
-            _ => put_all(avx512::panel::<8>(token, kind, weights, std::array::from_fn(x)), 0, put),
-        }
-    }
-
-    fn tile_avx2(
-        self,
-        token: avx2::Token,
-        panel: usize,
-        x: &[f32],
+        x: &impl Fn(usize) -> &'x [f32],
+        count: usize,
         mut put: impl FnMut(usize, usize, &[f32]),
     ) {
-        let (kind, width, weights) = (self.packed.kind, self.width(), self.weights(panel));
-        let count = x.len() / width;
-        let x = |row: usize| &x[row * width..(row + 1) * width];
+        let (kind, weights) = (self.packed.kind, self.weights(panel));
+        let avx2 = match self.isa.0 {
+            // Two registers for a panel's sums are too few chains of additions to keep the units busy: on Zen 4 AVX2 is faster by a tenth.
+            Kind::Avx512(token) if count <= 2 => token.avx2(),
+            Kind::Avx512(token) => {
+                return match count {
+                    3 => put_all(avx512::panel::<3>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                    4 => put_all(avx512::panel::<4>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                    5 => put_all(avx512::panel::<5>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                    6 => put_all(avx512::panel::<6>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                    7 => put_all(avx512::panel::<7>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                    _ => put_all(avx512::panel::<8>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                };
+            }
+            Kind::Avx2(token) => token,
+            Kind::Portable => {
+                return (0..count)
+                    .for_each(|row| put(row, 0, &portable::panel(kind, weights.0, weights.1, x(row))));
+            }
+        };
         // Two to three sums per row of weights hide the latency of an addition; four times four would not fit into the registers.
         match count {
-            1 => put_all(avx2::panel::<PANEL, 1>(token, kind, weights, 0, [x(0)]), 0, put),
-            2 => put_all(avx2::panel::<PANEL, 2>(token, kind, weights, 0, [x(0), x(1)]), 0, put),
-            3 => put_all(avx2::panel::<PANEL, 3>(token, kind, weights, 0, [x(0), x(1), x(2)]), 0, put),
+            1 => put_all(avx2::panel::<PANEL, 1>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, put),
+            2 => put_all(avx2::panel::<PANEL, 2>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, put),
+            3 => put_all(avx2::panel::<PANEL, 3>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, put),
             _ => {
-                let x = [x(0), x(1), x(2), x(3)];
-                put_all(avx2::panel::<2, 4>(token, kind, weights, 0, x), 0, &mut put);
-                put_all(avx2::panel::<2, 4>(token, kind, weights, 2, x), 2, &mut put);
+                put_all(avx2::panel::<2, 4>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, &mut put);
+                put_all(avx2::panel::<2, 4>(avx2, kind, weights, 2, std::array::from_fn(x)), 2, &mut put);
+            }
+        }
+    }
+
+    /// The same for int4.
+    fn tile_int4<'x>(
+        self,
+        panel: usize,
+        x: &impl Fn(usize) -> RoundedRow<'x>,
+        count: usize,
+        mut put: impl FnMut(usize, usize, &[f32]),
+    ) {
+        let weights = self.weights(panel);
+        // Two rows share what is unpacked, and their sums fit into the registers.
+        for first in (0..count).step_by(2) {
+            let put = |row: usize, at: usize, sums: &[f32]| put(first + row, at, sums);
+            let is_pair = first + 1 < count;
+            match self.isa.0 {
+                Kind::Avx512(token) if is_pair => {
+                    put_all(avx512::panel_int4(token, weights, [x(first), x(first + 1)]), 0, put);
+                }
+                Kind::Avx512(token) => put_all(avx512::panel_int4(token, weights, [x(first)]), 0, put),
+                Kind::Avx2(token) if is_pair => {
+                    put_all(avx2::panel_int4(token, weights, [x(first), x(first + 1)]), 0, put);
+                }
+                Kind::Avx2(token) => put_all(avx2::panel_int4(token, weights, [x(first)]), 0, put),
+                Kind::Portable => {
+                    let sums = |row| portable::panel_int4(weights.0, weights.1, x(row));
+                    let mut put = put;
+                    (first..count.min(first + 2)).for_each(|row| put(row - first, 0, &sums(row)));
+                }
             }
         }
     }
