@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use musicot::core::files::read_json;
 use musicot::core::tch::{Device, Kind, Tensor};
-use musicot::lm::{CausalLm, FastLlama, Llama, SessionShape, WeightKind};
+use musicot::lm::{CausalLm, FastLlama, SessionShape, WeightKind};
 use serde::Deserialize;
 
 use crate::clock::Clock;
@@ -25,7 +25,7 @@ struct Case {
 pub fn run(dir: &Path, clock: &Clock) -> Outcome {
     let case: Case = read_json(dir.join("case.json"))?;
     for kind in WeightKind::ALL {
-        let lm = FastLlama::new(Llama::load_as(dir, Device::Cpu, Kind::Float)?, kind)?;
+        let lm = FastLlama::load(dir, kind)?;
         clock.rounds(&format!("musicot {}", kind.name()), || round(&lm, &case))?;
     }
     Ok(())

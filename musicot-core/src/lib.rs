@@ -22,7 +22,7 @@ pub mod tensor;
 pub mod train;
 
 pub use audio::AudioBuffer;
-pub use checkpoint::{Checkpoint, CheckpointReport, KeyMap, LoadOptions, Storage};
+pub use checkpoint::{Checkpoint, CheckpointReport, KeyMap, LoadOptions, Loading, Storage};
 pub use error::{Error, Result};
 pub use guidance::GuidanceScale;
 pub use limiter::Limiter;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::{self, Checkpoint, LoadOptions, Storage};
+use crate::checkpoint::{self, Checkpoint, LoadOptions, Loading, Storage};
 use crate::{CounterRng, Error, Result, shape};
 
 /// Initial values of a parameter.
@@ -72,7 +72,7 @@ impl ParamStore {
         Self { params: RefCell::default(), device, kind: Kind::Float, seed: Some(seed) }
     }
 
-    /// A store whose parameters start as zeros without gradients, to be filled by [`ParamStore::load`].
+    /// A store whose parameters start as zeros without gradients or memory of their own, to be filled by [`ParamStore::load`].
     pub fn for_loading(device: Device, kind: Kind) -> Self {
         Self { params: RefCell::default(), device, kind, seed: None }
     }
@@ -131,7 +131,30 @@ impl ParamStore {
     /// # Errors
     /// [`Error::Checkpoint`] lists every missing, unexpected, mis-shaped or wrong-typed tensor; then nothing was changed.
     pub fn load(&self, checkpoint: &Checkpoint, options: &LoadOptions) -> Result<()> {
-        checkpoint::fill(checkpoint, options, &self.named())
+        self.loading(checkpoint, options)?.fill(|_| true)
+    }
+
+    /// Checks that a checkpoint holds exactly these tensors, to be filled in parts: where each part is used and given back
+    /// ([`ParamStore::give_back`]) before the next one is read, a model that is larger than memory can pass by.
+    ///
+    /// # Errors
+    /// See [`ParamStore::load`].
+    pub fn loading<'a>(&self, checkpoint: &'a Checkpoint, options: &LoadOptions) -> Result<Loading<'a>> {
+        Loading::new(checkpoint, options, self.named())
+    }
+
+    /// Forgets the parameters whose names start with `prefix`, and gives their memory back: whoever still holds them sees zeros.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn give_back(&self, prefix: &str) -> Result<()> {
+        let mut params = self.params.borrow_mut();
+        for (_, param) in params.iter_mut().filter(|(name, _)| name.starts_with(prefix)) {
+            let zeros = checkpoint::placeholder(&param.tensor.size(), self.kind, self.device)?;
+            param.tensor.f_set_data(&zeros)?;
+        }
+        params.retain(|name, _| !name.starts_with(prefix));
+        Ok(())
     }
 
     /// Opens and loads a checkpoint with default options.
@@ -235,7 +258,7 @@ impl<'a> Scope<'a> {
         let name = self.path(name);
         shape::count(&name, shape)?;
         let Some(seed) = self.store.seed else {
-            let zeros = Tensor::f_zeros(shape, (self.store.kind, self.store.device))?;
+            let zeros = checkpoint::placeholder(shape, self.store.kind, self.store.device)?;
             return self.store.add(name, zeros, role);
         };
         let rng = CounterRng::new(seed).stage("init").stage(&name);

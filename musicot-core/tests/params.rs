@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::tensor::to_vec;
-use musicot_core::{CounterRng, Error, Init, ParamStore};
+use musicot_core::{Checkpoint, CounterRng, Error, Init, LoadOptions, ParamStore, Storage};
 use proptest::prelude::*;
 
 fn values(store: &ParamStore) -> BTreeMap<String, Vec<f32>> {
@@ -111,20 +111,52 @@ fn frozen_parameters_and_buffers_are_not_trained() {
 
 #[test]
 fn handles_share_memory_with_the_store() {
-    let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
-    let handle = store.root().param("w", &[2], Init::Normal(1.0)).unwrap();
-    assert_eq!(to_vec(&handle).unwrap(), [0.0, 0.0]);
-    let (_, mut tensor) = store.named().remove(0);
-    tensor.copy_(&Tensor::from_slice(&[1_f32, 2.0]));
+    let store = ParamStore::new(Device::Cpu, 0);
+    let handle = store.root().param("w", &[2], Init::Const(0.0)).unwrap();
+    let (_, tensor) = store.named().remove(0);
+    tensor.detach().copy_(&Tensor::from_slice(&[1_f32, 2.0]));
     assert_eq!(to_vec(&handle).unwrap(), [1.0, 2.0]);
-    assert!(!handle.requires_grad());
+}
+
+/// Part after part, each given back before the next: the handles see what is there and zeros otherwise.
+#[test]
+fn a_model_is_filled_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    let stored = ParamStore::new(Device::Cpu, 3);
+    let shapes: [(&str, &[i64]); 4] = [("a.v", &[3]), ("a.w", &[2, 3]), ("b.one", &[1, 1]), ("b.w", &[4, 1])];
+    let make = |store: &ParamStore| -> Vec<Tensor> {
+        shapes
+            .iter()
+            .map(|(name, shape)| store.root().param(name, shape, Init::Normal(1.0)).unwrap())
+            .collect()
+    };
+    let expected = make(&stored);
+    stored.save(&file, Storage::Native).unwrap();
+    let checkpoint = Checkpoint::open(&file).unwrap();
+    let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
+    let handles = make(&store);
+    let is_zero = |handle: &Tensor| handle.abs().sum(Kind::Float).double_value(&[]) == 0.0;
+    let is_there = |place: usize| handles[place].equal(&expected[place]);
+    assert!(handles.iter().all(|handle| is_zero(handle) && !handle.requires_grad()));
+    let loading = store.loading(&checkpoint, &LoadOptions::default()).unwrap();
+    loading.fill(|name| name.starts_with("a.")).unwrap();
+    assert!(is_there(0) && is_there(1) && is_zero(&handles[2]) && is_zero(&handles[3]));
+    store.give_back("a.").unwrap();
+    assert!(handles[..3].iter().all(is_zero));
+    assert_eq!(handles[1].size(), [2, 3]);
+    loading.fill(|name| name.starts_with("b.")).unwrap();
+    assert!(is_zero(&handles[1]) && is_there(2) && is_there(3));
+    assert_eq!(store.named().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b.one", "b.w"]);
+    // What was given back is no longer the store's: the checkpoint has more than it.
+    assert!(matches!(store.loading(&checkpoint, &LoadOptions::default()), Err(Error::Checkpoint { .. })));
 }
 
 #[test]
 fn stores_can_be_sent() {
     fn is_send<T: Send>() {}
     is_send::<ParamStore>();
-    is_send::<musicot_core::Checkpoint>();
+    is_send::<Checkpoint>();
     is_send::<musicot_core::nn::KvCache>();
     is_send::<musicot_core::dsp::Stft>();
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use musicot_core::files::{read_json, write_json};
 use musicot_core::tch::{Device, Kind};
-use musicot_core::{ParamStore, Storage};
+use musicot_core::{Checkpoint, LoadOptions, Loading, ParamStore, Storage};
 
 use crate::causal::CausalLm;
 use crate::conditions::{self, ConditionReport, Conditions, EncodedConditions};
@@ -24,6 +24,8 @@ pub struct MusicLm {
     store: ParamStore,
     pub(crate) lm: Box<dyn CausalLm>,
     pub(crate) inputs: Inputs,
+    /// Whether the decoder's parameters are no longer in the store.
+    is_packed_only: bool,
 }
 
 impl MusicLm {
@@ -40,22 +42,29 @@ impl MusicLm {
     /// # Errors
     /// A file is missing or damaged, or the checkpoint does not hold exactly the model's tensors.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Self::load_with(dir.as_ref(), device, |llama| Ok(Box::new(llama)))
+        Self::load_with(dir.as_ref(), device, |llama, _, loading| {
+            loading.fill(|_| true)?;
+            Ok(Box::new(llama))
+        })
     }
 
-    /// Loads a stage directory to generate with on the CPU: a [`FastLlama`] with weights of this kind. It is no model to be trained.
+    /// Loads a stage directory to generate with on the CPU: a [`FastLlama`] with weights of this kind, which are all that it has. It is no model to be
+    /// trained, to score with, or to be saved.
     ///
     /// # Errors
     /// See [`MusicLm::load`] and [`FastLlama::new`].
     pub fn load_fast(dir: impl AsRef<Path>, kind: WeightKind) -> Result<Self> {
-        Self::load_with(dir.as_ref(), Device::Cpu, |llama| Ok(Box::new(FastLlama::new(llama, kind)?)))
+        let model = Self::load_with(dir.as_ref(), Device::Cpu, |llama, store, loading| {
+            Ok(Box::new(FastLlama::fill(llama, store, loading, kind)?))
+        })?;
+        Ok(Self { is_packed_only: true, ..model })
     }
 
-    /// Loads a stage directory; `decoder` gets the decoder with its weights.
+    /// Loads a stage directory; `decoder` gets the decoder without weights, and fills all parameters.
     fn load_with(
         dir: &Path,
         device: Device,
-        decoder: impl FnOnce(Llama) -> Result<Box<dyn CausalLm>>,
+        decoder: impl FnOnce(Llama, &ParamStore, &Loading<'_>) -> Result<Box<dyn CausalLm>>,
     ) -> Result<Self> {
         let config: MusicLmConfig = read_json(dir.join("config.json"))?;
         config.validate()?;
@@ -64,8 +73,9 @@ impl MusicLm {
         let inputs = Inputs::new(&store.root().sub("music"), &config, llama.dim())?;
         let tokenizer = dir.join(TOKENIZER_FILE);
         let tokenizer = tokenizer.is_file().then(|| LyricTokenizer::load(tokenizer)).transpose()?;
-        store.load_file(dir)?;
-        let mut model = Self::assemble(config, store, decoder(llama)?, inputs)?;
+        let checkpoint = Checkpoint::open(dir)?;
+        let lm = decoder(llama, &store, &store.loading(&checkpoint, &LoadOptions::default())?)?;
+        let mut model = Self::assemble(config, store, lm, inputs)?;
         if let Some(tokenizer) = tokenizer {
             model.set_tokenizer(tokenizer)?;
         }
@@ -75,8 +85,11 @@ impl MusicLm {
     /// Writes a stage directory; each file is whole or absent.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// A file cannot be written; [`musicot_core::Error::Input`] for a model of [`MusicLm::load_fast`].
     pub fn save(&self, dir: impl AsRef<Path>, storage: Storage) -> Result<()> {
+        if self.is_packed_only {
+            return Err(Error::input("model", "has only packed weights; copy the directory that it is from"));
+        }
         let dir = dir.as_ref();
         write_json(dir.join("config.json"), &self.config)?;
         if let Some(tokenizer) = &self.tokenizer {
@@ -117,7 +130,7 @@ impl MusicLm {
             let reason = format!("expected one on {:?}, got {:?}", store.device(), lm.device());
             return Err(Error::input("decoder", reason));
         }
-        Ok(Self { config, vocab, tokenizer: None, store, lm, inputs })
+        Ok(Self { config, vocab, tokenizer: None, store, lm, inputs, is_packed_only: false })
     }
 
     /// Gives the model its tokenizer of lyrics.

@@ -17,7 +17,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
@@ -53,19 +53,61 @@ pub struct LoadOptions {
     pub dtype: DtypePolicy,
 }
 
-/// Copies a checkpoint into tensors that must be exactly its content; see [`crate::ParamStore::load`].
-pub(crate) fn fill(checkpoint: &Checkpoint, options: &LoadOptions, named: &[(String, Tensor)]) -> Result<()> {
-    let (sources, report) = compare(checkpoint, options, named);
-    if !report.is_empty() {
-        return Err(Error::Checkpoint { path: checkpoint.path().to_owned(), report: Box::new(report) });
+/// A checkpoint that was found to hold exactly what a model needs, to be read all at once or in parts; see [`crate::ParamStore::loading`].
+#[derive(Debug)]
+pub struct Loading<'a> {
+    checkpoint: &'a Checkpoint,
+    named: Vec<(String, Tensor)>,
+    /// Model name to what is read.
+    sources: BTreeMap<String, Source>,
+}
+
+impl<'a> Loading<'a> {
+    pub(crate) fn new(
+        checkpoint: &'a Checkpoint,
+        options: &LoadOptions,
+        named: Vec<(String, Tensor)>,
+    ) -> Result<Self> {
+        let (sources, report) = compare(checkpoint, options, &named);
+        if !report.is_empty() {
+            return Err(Error::Checkpoint { path: checkpoint.path().to_owned(), report: Box::new(report) });
+        }
+        Ok(Self { checkpoint, named, sources })
     }
-    for (name, target) in named {
-        let Some(source) = sources.get(name) else { continue };
-        let source = source.read(checkpoint)?.f_to_kind(target.kind())?;
-        // Detached: copying into a leaf that requires gradients is an update, not part of a graph.
-        target.f_detach()?.f_copy_(&source)?;
+
+    /// Fills the parameters whose names are `wanted`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when the file cannot be read, or changed meanwhile.
+    pub fn fill(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        for (name, target) in self.named.iter().filter(|(name, _)| wanted(name)) {
+            let Some(source) = self.sources.get(name) else { continue };
+            put(target, &source.read(self.checkpoint)?.f_to_kind(target.kind())?)?;
+        }
+        Ok(())
     }
+}
+
+/// Puts values into a parameter, which all its handles see.
+fn put(target: &Tensor, source: &Tensor) -> Result<()> {
+    if is_placeholder(target) {
+        // The memory that was read to becomes that of the parameter.
+        return Ok(target.shallow_clone().f_set_data(&source.f_to_device(target.device())?)?);
+    }
+    // Detached: copying into a leaf that requires gradients is an update, not part of a graph.
+    target.f_detach()?.f_copy_(source)?;
     Ok(())
+}
+
+/// Zeros of a shape that take no memory: one value, seen from everywhere.
+pub(crate) fn placeholder(shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+    let one = Tensor::f_zeros(vec![1; shape.len()], (kind, device))?;
+    Ok(one.f_expand(shape, false)?)
+}
+
+fn is_placeholder(tensor: &Tensor) -> bool {
+    let mut dims = tensor.size().into_iter().zip(tensor.stride());
+    tensor.numel() > 1 && dims.all(|(size, stride)| size == 1 || stride == 0)
 }
 
 /// Model name to file name, and every difference.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::optimizer::Optimizer;
 use super::{Observer, Position, Precision, RunDir, StepReport, Task, TrainConfig};
-use crate::checkpoint::{self, Checkpoint, LoadOptions, Storage};
+use crate::checkpoint::{self, Checkpoint, LoadOptions, Loading, Storage};
 use crate::nn::mixed_precision;
 use crate::{CounterRng, Error, Result};
 
@@ -201,7 +201,8 @@ fn resume(task: &dyn Task, optimizer: &Optimizer, run: &RunDir) -> Result<(u64, 
 }
 
 fn restore(path: &Path, optimizer: &Optimizer) -> Result<()> {
-    checkpoint::fill(&Checkpoint::open(path)?, &LoadOptions::default(), &optimizer.state())
+    let saved = Checkpoint::open(path)?;
+    Loading::new(&saved, &LoadOptions::default(), optimizer.state())?.fill(|_| true)
 }
 
 fn to_json(report: &StepReport, secs: f64) -> Value {

@@ -124,6 +124,9 @@ fn fast_decoders_draw_the_same() {
             assert_eq!(alone.0[0], together.0[index], "{kind:?}");
             assert_eq!(alone.1[0], together.1[index], "{kind:?}");
         }
+        let elsewhere = folder.path().join("again");
+        let error = model.save(&elsewhere, musicot_core::Storage::Native).unwrap_err().to_string();
+        assert!(error.contains("packed") && !elsewhere.exists(), "{error}");
     }
 }
 

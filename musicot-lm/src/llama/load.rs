@@ -5,8 +5,8 @@ use std::path::Path;
 use musicot_core::tch::{Device, Kind};
 use musicot_core::{Checkpoint, KeyMap, LoadOptions, ParamStore};
 
-use super::{Llama, LlamaConfig};
-use crate::{Error, Result};
+use super::{FastLlama, Llama, LlamaConfig};
+use crate::{Error, Result, WeightKind};
 
 /// The two names of the matrix that a tied checkpoint holds once.
 const TABLE: &str = "model.embed_tokens.weight";
@@ -32,10 +32,38 @@ impl Llama {
     /// # Errors
     /// [`musicot_core::Error::Input`] when `kind` is not `Float`, `Double`, `BFloat16` or `Half`; see also [`Llama::load`].
     pub fn load_as(dir: impl AsRef<Path>, device: Device, kind: Kind) -> Result<Self> {
+        let Opened { llama, store, checkpoint, options } = Opened::new(dir.as_ref(), device, kind)?;
+        store.load(&checkpoint, &options)?;
+        Ok(llama)
+    }
+}
+
+impl FastLlama {
+    /// Loads a published directory as [`Llama::load`] does, to decode with: layer by layer, so that beside the packed weights no more than one layer is ever in
+    /// memory in f32.
+    ///
+    /// # Errors
+    /// See [`Llama::load`] and [`FastLlama::new`].
+    pub fn load(dir: impl AsRef<Path>, kind: WeightKind) -> Result<Self> {
+        let Opened { llama, store, checkpoint, options } =
+            Opened::new(dir.as_ref(), Device::Cpu, Kind::Float)?;
+        Self::fill(llama, &store, &store.loading(&checkpoint, &options)?, kind)
+    }
+}
+
+/// A decoder without weights, and where they are.
+struct Opened {
+    llama: Llama,
+    store: ParamStore,
+    checkpoint: Checkpoint,
+    options: LoadOptions,
+}
+
+impl Opened {
+    fn new(dir: &Path, device: Device, kind: Kind) -> Result<Self> {
         if !matches!(kind, Kind::Float | Kind::Double | Kind::BFloat16 | Kind::Half) {
             return Err(Error::input("element type", format!("expected a floating-point one, got {kind:?}")));
         }
-        let dir = dir.as_ref();
         let mut config = LlamaConfig::read_published(dir.join("config.json"))?;
         let checkpoint = Checkpoint::open(dir)?;
         let mut rename = without_frequencies(&checkpoint, config.num_hidden_layers);
@@ -48,9 +76,8 @@ impl Llama {
             }
         }
         let store = ParamStore::for_loading(device, kind);
-        let llama = Self::new(&store.root(), &config)?;
-        store.load(&checkpoint, &LoadOptions { rename, ..Default::default() })?;
-        Ok(llama)
+        let llama = Llama::new(&store.root(), &config)?;
+        Ok(Self { llama, store, checkpoint, options: LoadOptions { rename, ..Default::default() } })
     }
 }
 

@@ -11,12 +11,12 @@ mod tests;
 use std::ops::Range;
 
 use musicot_core::tch::{Device, Kind, Tensor, get_num_threads};
-use musicot_core::tensor;
+use musicot_core::{Loading, ParamStore, tensor};
 use musicot_kernels::{Isa, Matrix, Threads, WeightKind};
 
 use self::layer::{Layer, Sizes};
 use self::session::FastSession;
-use super::Llama;
+use super::{Llama, LlamaConfig};
 use crate::causal::{CausalLm, LmSession, SessionShape};
 use crate::{Error, Result};
 
@@ -26,10 +26,12 @@ const MOST_ROWS: usize = 64;
 /// A [`Llama`] on the CPU whose sessions run on kernels of their own, with weights in f32, bf16, int8 or int4.
 ///
 /// A row's hidden states and logits are the same bytes whatever other rows, how much padding and how many threads there are. They agree with those of
-/// [`Llama`] to rounding in f32, and to the quantisation of the weights otherwise. The output matrix is never narrower than int8. Embeddings and
-/// [`CausalLm::forward`] are those of the [`Llama`] that it is made of, in f32.
+/// [`Llama`] to rounding in f32, and to the quantisation of the weights otherwise. The output matrix is never narrower than int8; with int4, activations are rounded to 8 bits
+/// as well. Embeddings are
+/// in f32.
 ///
-/// The weights are packed when it is made: it does not see later changes of the parameters, and holds them besides these.
+/// Of a [`Llama`] ([`FastLlama::new`]) the weights are packed beside its own: it does not see later changes of them, and [`CausalLm::forward`] is that of
+/// the [`Llama`]. Loaded ([`FastLlama::load`], [`crate::MusicLm::load_fast`]), it has the packed weights alone and only decodes.
 ///
 /// ```
 /// use musicot_lm::{CausalLm, FastLlama, Llama, LlamaConfig, SessionShape, WeightKind};
@@ -46,6 +48,7 @@ const MOST_ROWS: usize = 64;
 /// ```
 #[derive(Debug)]
 pub struct FastLlama {
+    /// Without layers, where only the packed ones were kept.
     llama: Llama,
     sizes: Sizes,
     layers: Vec<Layer>,
@@ -63,12 +66,33 @@ impl FastLlama {
     /// [`musicot_core::Error::Input`] for a decoder that is not on the CPU or not in f32, [`musicot_core::Error::Config`] for a dynamic scaling of
     /// its rotations, [`Error::Kernels`] for weights that cannot be quantised.
     pub fn new(llama: Llama, kind: WeightKind) -> Result<Self> {
-        if llama.device() != Device::Cpu || llama.kind() != Kind::Float {
-            let found = (llama.device(), llama.kind());
-            return Err(Error::input("decoder", format!("expected one on the CPU in f32, got {found:?}")));
-        }
-        llama.config.expect_unbounded()?;
+        expect_plain(&llama)?;
         let layers = llama.layers.iter().map(|layer| Layer::new(layer, kind)).collect::<Result<_>>()?;
+        Self::assemble(llama, layers, kind)
+    }
+
+    /// Reads and packs one layer after another of a decoder whose parameters are those of `store` under `model.` and `lm_head.`; what else the store has is
+    /// read as well. Afterwards the layers are no longer in the store.
+    pub(crate) fn fill(
+        mut llama: Llama,
+        store: &ParamStore,
+        loading: &Loading<'_>,
+        kind: WeightKind,
+    ) -> Result<Self> {
+        expect_plain(&llama)?;
+        loading.fill(|name| !name.starts_with("model.layers."))?;
+        let mut layers = Vec::with_capacity(llama.layers.len());
+        for (index, layer) in llama.layers.iter().enumerate() {
+            let prefix = format!("model.layers.{index}.");
+            loading.fill(|name| name.starts_with(&prefix))?;
+            layers.push(Layer::new(layer, kind)?);
+            store.give_back(&prefix)?;
+        }
+        llama.layers.clear();
+        Self::assemble(llama, layers, kind)
+    }
+
+    fn assemble(llama: Llama, layers: Vec<Layer>, kind: WeightKind) -> Result<Self> {
         // The logits add up over the whole width, and there is no later layer to make up for their errors.
         let head_kind = if kind == WeightKind::Int4 { WeightKind::Int8 } else { kind };
         Ok(Self {
@@ -101,10 +125,24 @@ impl FastLlama {
         self.layers.iter().map(Layer::bytes).sum::<usize>() + self.head.bytes()
     }
 
-    /// The decoder that it was made of.
-    pub fn llama(&self) -> &Llama {
-        &self.llama
+    /// The sizes.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.llama.config
     }
+
+    /// Whether it has the packed weights alone, with which it can decode, and neither score nor be saved.
+    pub fn is_packed_only(&self) -> bool {
+        self.llama.layers.is_empty()
+    }
+}
+
+/// Refuses what the kernels do not compute.
+fn expect_plain(llama: &Llama) -> Result<()> {
+    if llama.device() != Device::Cpu || llama.kind() != Kind::Float {
+        let found = (llama.device(), llama.kind());
+        return Err(Error::input("decoder", format!("expected one on the CPU in f32, got {found:?}")));
+    }
+    llama.config.expect_unbounded()
 }
 
 impl CausalLm for FastLlama {
@@ -125,6 +163,10 @@ impl CausalLm for FastLlama {
     }
 
     fn forward(&self, embeddings: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        if self.is_packed_only() {
+            let reason = "has only packed weights, which decode; load it whole to train or to score";
+            return Err(Error::input("decoder", reason));
+        }
         self.llama.forward(embeddings, mask)
     }
 

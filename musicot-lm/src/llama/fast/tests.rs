@@ -1,7 +1,8 @@
 //! The sessions of [`FastLlama`] against those of [`Llama`].
 
+use musicot_core::files::write_json;
 use musicot_core::tch::{Device, Kind, Tensor, set_num_threads};
-use musicot_core::{CounterRng, Error as CoreError, ParamStore, tensor};
+use musicot_core::{CounterRng, Error as CoreError, ParamStore, Storage, tensor};
 use musicot_kernels::WeightKind;
 
 use super::FastLlama;
@@ -187,6 +188,32 @@ fn many_rows_and_whole_sequences_are_those_of_libtorch() {
     assert_eq!(fast.logits(&hidden, 1..4).unwrap(), slow.logits(&hidden, 1..4).unwrap());
     let few = hidden.narrow(1, 0, 3).detach();
     assert_close(&fast.logits(&few, 1..4).unwrap(), &slow.logits(&few, 1..4).unwrap(), "few rows");
+}
+
+/// The weights pass by layer by layer, and come out the same.
+#[test]
+fn what_is_loaded_is_what_is_packed_of_the_whole() {
+    for tied in [false, true] {
+        let config = LlamaConfig { tie_word_embeddings: tied, num_hidden_layers: 11, ..config() };
+        let folder = tempfile::tempdir().unwrap();
+        let store = ParamStore::new(Device::Cpu, 5);
+        let whole = Llama::new(&store.root(), &config).unwrap();
+        store.save(folder.path().join("model.safetensors"), Storage::Native).unwrap();
+        write_json(folder.path().join("config.json"), &config).unwrap();
+        let whole = FastLlama::new(whole, WeightKind::Int8).unwrap();
+        let loaded = FastLlama::load(folder.path(), WeightKind::Int8).unwrap();
+        assert_eq!(loaded.packed_bytes(), whole.packed_bytes());
+        assert!(loaded.is_packed_only() && !whole.is_packed_only());
+        let (shape, x) = (shape(&[0, 2], 9), random(2, 15, 8));
+        let states = decode(&loaded, &shape, &x, &[4]);
+        assert_eq!(states, decode(&whole, &shape, &x, &[4]));
+        let (first, many) = (&states[0], random(7, 20, 9));
+        assert_eq!(loaded.logits(first, 0..13).unwrap(), whole.logits(first, 0..13).unwrap());
+        assert_eq!(loaded.logits(&many, 2..9).unwrap(), whole.logits(&many, 2..9).unwrap());
+        let error = loaded.forward(&x, None).unwrap_err().to_string();
+        assert!(error.contains("packed"), "{error}");
+        assert!(whole.forward(&x, None).is_ok());
+    }
 }
 
 #[test]
