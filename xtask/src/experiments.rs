@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::args;
 use crate::demo::build_examples;
+use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::process;
 use crate::setup;
@@ -19,15 +20,16 @@ const OUT: &str = "out/experiments";
 /// Where the pictures of the document are kept.
 const PICTURES: &str = "docs/experiments";
 
-const DOCUMENT: &str = "EXPERIMENTS.md";
-
-const HEAD: &str = "\
+const DOCUMENT: Document = Document {
+    file: "EXPERIMENTS.md",
+    head: "\
 # Experiments
 
 What the paper (MusiCoT, arXiv 2503.19611) claims, measured on the small model of this repository. Every section is written by one command, which it names
 with machine and date; `cargo xtask experiments` runs all of them and writes this file. Intervals are 95 % bootstrap intervals. Figures that did not come out
 as hoped stay in.
-";
+",
+};
 
 /// `cargo xtask experiments [--compose] [NAME...] [-- flags of the example]`.
 pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
@@ -42,8 +44,8 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
             run(ws, name, flags)?;
         }
     }
-    let made = compose(&ws.root)?;
-    println!("\nexperiments: {DOCUMENT} with the sections {}", made.join(", "));
+    let count = compose(&ws.root)?;
+    println!("\nexperiments: {} with {count} sections", DOCUMENT.file);
     Ok(())
 }
 
@@ -66,27 +68,15 @@ fn run(ws: &Workspace, name: &str, flags: &[String]) -> Result<()> {
     process::run(&mut command)
 }
 
-/// Puts the reports that are there in the place of their sections, and takes their pictures along; sections without a report stay. Returns the names of
-/// all sections.
-fn compose(root: &Path) -> Result<Vec<&'static str>> {
-    let document = root.join(DOCUMENT);
-    let before = match document.is_file() {
-        true => std::fs::read_to_string(&document).map_err(Error::io("read", &document))?,
-        false => String::new(),
-    };
-    let (mut text, mut made) = (HEAD.to_owned(), Vec::new());
-    for (number, name) in (1..).zip(NAMES) {
-        let reported = reported(root, name)?;
-        let Some(section) = reported.as_deref().or(section_of(&before, number)) else { continue };
-        text.push('\n');
-        text.push_str(section);
-        made.push(name);
-    }
-    if made.is_empty() {
+/// Puts the reports that are there in the place of their sections, and takes their pictures along; sections without a report stay. Returns how many
+/// sections there are.
+fn compose(root: &Path) -> Result<usize> {
+    let section = |(number, name): (usize, &str)| Ok((format!("## {number}. "), reported(root, name)?));
+    let sections = (1..).zip(NAMES).map(section).collect::<Result<Vec<_>>>()?;
+    if sections.iter().all(|(_, new)| new.is_none()) {
         return Err(Error::Check(format!("there is no report in {OUT}")));
     }
-    std::fs::write(&document, text).map_err(Error::io("write", &document))?;
-    Ok(made)
+    DOCUMENT.write(root, &sections)
 }
 
 /// The section that the report of an experiment is, where there is one; its pictures are copied to where it links them.
@@ -103,13 +93,6 @@ fn reported(root: &Path, name: &str) -> Result<Option<String>> {
         std::fs::copy(&from, pictures.join(&picture)).map_err(Error::io("copy", &from))?;
     }
     Ok(Some(linked(&section)))
-}
-
-/// The section of a document that has a number, from its heading to the next.
-fn section_of(document: &str, number: usize) -> Option<&str> {
-    let start = document.find(&format!("\n## {number}. "))? + 1;
-    let rest = &document[start..];
-    Some(rest.find("\n## ").map_or(rest, |end| &rest[..end]))
 }
 
 /// Files of the lines `![caption](file)`.
@@ -148,33 +131,12 @@ mod tests {
         std::fs::write(out.join("rvq.md"), "## 1. Thoughts\n\n![a [map]](rvq.svg)\n").unwrap();
         std::fs::write(out.join("plan.md"), "## 4. Plan\n").unwrap();
         std::fs::write(out.join("rvq.svg"), "<svg/>").unwrap();
-        assert_eq!(compose(dir.path()).unwrap(), ["rvq", "plan"]);
-        let text = std::fs::read_to_string(dir.path().join(DOCUMENT)).unwrap();
+        assert_eq!(compose(dir.path()).unwrap(), 2);
+        let text = std::fs::read_to_string(dir.path().join(DOCUMENT.file)).unwrap();
         assert!(
             text.contains("![a [map]](docs/experiments/rvq.svg)") && text.ends_with("\n## 4. Plan\n"),
             "{text}"
         );
         assert!(dir.path().join("docs/experiments/rvq.svg").is_file());
-    }
-
-    #[test]
-    fn sections_without_a_report_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let out = dir.path().join(OUT);
-        std::fs::create_dir_all(&out).unwrap();
-        for (name, section) in [("rvq", "## 1. Thoughts\n\nold\n"), ("plan", "## 4. Plan\n\nold\n")] {
-            std::fs::write(out.join(format!("{name}.md")), section).unwrap();
-        }
-        compose(dir.path()).unwrap();
-        std::fs::remove_dir_all(&out).unwrap();
-        std::fs::create_dir_all(&out).unwrap();
-        std::fs::write(out.join("plan.md"), "## 4. Plan\n\nnew\n").unwrap();
-        std::fs::write(out.join("sampling.md"), "## 3. Temperature\n").unwrap();
-        assert_eq!(compose(dir.path()).unwrap(), ["rvq", "sampling", "plan"]);
-        let text = std::fs::read_to_string(dir.path().join(DOCUMENT)).unwrap();
-        assert!(
-            text.ends_with("\n## 1. Thoughts\n\nold\n\n## 3. Temperature\n\n## 4. Plan\n\nnew\n"),
-            "{text}"
-        );
     }
 }

@@ -12,6 +12,7 @@ pub fn of(command: &str) -> Result<&'static str> {
         "evaluate" => EVALUATE,
         "experiments" => EXPERIMENTS,
         "bench-peers" => BENCH_PEERS,
+        "bench-pipeline" => BENCH_PIPELINE,
         "fixtures" => FIXTURES,
         "train-mini" => TRAIN_MINI,
         "package-check" => PACKAGE_CHECK,
@@ -33,6 +34,7 @@ Set-up and chores of musicot. Needs the Rust toolchain, a C++ compiler and Pytho
     cargo xtask evaluate        the figures of the embedded model, on pieces held out from training
     cargo xtask experiments     the paper's experiments in the small, and EXPERIMENTS.md
     cargo xtask bench-peers     this repository beside transformers, diffusers, ctranslate2 and others, timed
+    cargo xtask bench-pipeline  how fast the embedded model makes music, and in how much memory
     cargo xtask fixtures        the golden files of the tests, made again with Python
     cargo xtask train-mini      every step that makes models/mini, from the corpus on
     cargo xtask package-check   what each crate would upload to a registry
@@ -136,13 +138,13 @@ const BENCH_PEERS: &str = "\
 cargo xtask bench-peers [--quick] [--python PATH] [--threads N] [--rounds N] [ITEM]...
 
 Times this repository beside what people use in its place, on the same weights (random ones) and inputs: transformers and ctranslate2 (decoding, CLAP),
-vector-quantize-pytorch, diffusers (autoencoder, transformer), PyAV and soundfile with soxr. Both sides run by turns; the ratio within a round counts.
-Prints tables, writes them to out/bench-peers/report.md, and fails when a stated ratio is missed.
+vector-quantize-pytorch, diffusers (autoencoder, transformer), PyAV and soundfile with soxr, PyTorch (training). Both sides run by turns; the ratio within a round counts.
+Prints tables, puts them into BENCHMARKS.md unless --quick is given, and fails when a stated ratio is missed.
 
     cargo xtask bench-peers --quick
     cargo xtask bench-peers lm-1b --rounds 3
 
-Items: lm-small, lm-1b, clap, rvq, codec, diffusion, audio. Without any: all of them.
+Items: lm-small, lm-1b, clap, rvq, codec, diffusion, audio, training. Without any: all of them.
 
     --quick          smaller cases, two short rounds, and no lm-1b: at most ten minutes on two cores
     --python PATH    a Python that has the packages of benches/peers/requirements.txt; says which are not of the pinned version
@@ -150,6 +152,18 @@ Items: lm-small, lm-1b, clap, rvq, codec, diffusion, audio. Without any: all of 
     --rounds N       rounds [5; 2 with --quick]
 
 Without --python an environment is made in target/peers-python. Times mean something on a machine that has nothing else to do.
+";
+
+const BENCH_PIPELINE: &str = "\
+cargo xtask bench-pipeline [-- FLAGS OF THE EXAMPLE speed]
+
+Measures generation with models/mini: start-up to the first token, real-time factor, first audio of a stream, peak memory, a song of ten minutes,
+batches. Prints a table beside the project's goals, and puts it into BENCHMARKS.md.
+
+    cargo xtask bench-pipeline
+    cargo xtask bench-pipeline -- --rounds 5 --threads 1
+
+Times mean something on a machine that has nothing else to do.
 ";
 
 const FIXTURES: &str = "\

@@ -9,8 +9,10 @@ compile_error!(
 );
 
 mod args;
+mod benchmarks;
 mod ci_full;
 mod demo;
+mod document;
 mod environment;
 mod error;
 mod evaluate;
@@ -23,6 +25,7 @@ mod info;
 mod machine;
 mod package_check;
 mod peers;
+mod pipeline;
 mod process;
 mod setup;
 mod suite;
@@ -65,6 +68,7 @@ fn run(command: &str, rest: Vec<String>) -> Result<()> {
         "evaluate" => evaluate::command(&ws, &rest),
         "experiments" => experiments::command(&ws, &rest),
         "bench-peers" => peers::command(&ws, &rest),
+        "bench-pipeline" => pipeline::command(&ws, &rest),
         "fixtures" => fixtures::command(&ws, &rest),
         "train-mini" => train_mini::command(&ws, &rest),
         "package-check" => package_check::command(&ws, &rest),

@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::args;
+use crate::benchmarks;
 use crate::demo::build_examples;
 use crate::environment::{Environment, Interpreter};
 use crate::error::{Error, Result};
@@ -27,8 +28,10 @@ const PYTHON: Environment = Environment {
     files: &[("requirements.txt", &[])],
 };
 
-/// Where the tables go.
-const REPORT: &str = "out/bench-peers/report.md";
+/// The headings of all sections.
+pub fn headings() -> impl Iterator<Item = String> {
+    ITEMS.iter().map(table::heading)
+}
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -47,23 +50,21 @@ pub fn command(ws: &Workspace, given: &[String]) -> Result<()> {
     setup::ensure(ws, None)?;
     println!("\nbench-peers: building the example `peers`");
     build_examples(ws, "musicot", &["peers"], &["train"])?;
-    let (mut report, mut missed, mut stated) =
-        (table::head(&options.command_line(), options.threads), Vec::new(), 0);
+    let (mut missed, mut stated) = (Vec::new(), 0);
     for item in &options.items {
         let measured = measure(ws, &python, &options, item)?;
-        let text = table::of(item, &measured)?;
+        let text = table::of(item, &measured, &options.command_line(item), options.threads)?;
         println!("\n{text}");
-        report += &format!("\n{text}");
+        // Cases of --quick are smaller: their figures are no part of the record.
+        if !options.is_quick {
+            benchmarks::put(ws, &table::heading(item), &text)?;
+        }
         let verdicts = item.verdicts(&measured)?;
         stated += verdicts.len();
         missed.extend(
             verdicts.into_iter().filter(|verdict| !verdict.is_met()).map(|verdict| verdict.pair(item)),
         );
     }
-    let path = ws.root.join(REPORT);
-    fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(Error::io("create", &path))?;
-    fs::write(&path, report).map_err(Error::io("write", &path))?;
-    println!("bench-peers: the tables are in {REPORT}");
     if missed.is_empty() {
         println!("bench-peers: all {stated} stated ratios are met");
         return Ok(());
@@ -115,13 +116,13 @@ fn count(flag: &str, value: &str) -> Result<usize> {
 }
 
 impl Options {
-    fn command_line(&self) -> String {
-        let names = self.items.iter().map(|item| item.name);
-        let quick = self.is_quick.then_some("--quick").into_iter();
-        let rounds = ["--rounds".to_owned(), self.rounds.to_string()];
-        let words =
-            ["cargo", "xtask", "bench-peers"].into_iter().chain(quick).map(str::to_owned).chain(rounds);
-        words.chain(names.map(str::to_owned)).collect::<Vec<_>>().join(" ")
+    /// The command that measures an item alone in the same way.
+    fn command_line(&self, item: &Item) -> String {
+        let quick = if self.is_quick { " --quick" } else { "" };
+        format!(
+            "cargo xtask bench-peers {}{quick} --rounds {} --threads {}",
+            item.name, self.rounds, self.threads
+        )
     }
 
     /// Seconds of a variant in a round.
@@ -183,7 +184,11 @@ mod tests {
         let options = parsed(&["rvq", "--rounds=3", "audio", "--quick", "--python", "p"]).unwrap();
         assert_eq!(options.items.iter().map(|item| item.name).collect::<Vec<_>>(), ["rvq", "audio"]);
         assert!(options.is_quick && options.rounds == 3 && options.python.as_deref() == Some("p"));
-        assert_eq!(options.command_line(), "cargo xtask bench-peers --quick --rounds 3 rvq audio");
+        let command = options.command_line(options.items[0]);
+        assert!(
+            command.starts_with("cargo xtask bench-peers rvq --quick --rounds 3 --threads "),
+            "{command}"
+        );
         assert!(parsed(&["--quick"]).unwrap().items.len() < parsed(&[]).unwrap().items.len());
         for (words, culprit) in
             [(&["rqv"][..], "rqv"), (&["--round", "3"], "--round"), (&["--threads", "0"], "--threads 0")]

@@ -4,17 +4,19 @@ use super::item::{Item, Measured, Spread};
 use crate::error::Result;
 use crate::machine;
 
-/// What stands above all tables.
-pub fn head(command: &str, threads: usize) -> String {
-    let (date, machine) = (machine::date_utc(), machine::describe());
-    format!(
-        "{date}, {machine}, {threads} threads. Rates are those of the median call of a round; minimum / median / maximum over rounds.\n\n    {command}\n"
-    )
+/// The heading of an item's section.
+pub fn heading(item: &Item) -> String {
+    format!("## {}", item.title)
 }
 
-/// The tables of an item: every variant, and the stated ratios.
-pub fn of(item: &Item, measured: &[Measured]) -> Result<String> {
-    let mut text = format!("### {}\n\n| variant | {} a second |\n|---|---:|\n", item.title, item.unit);
+/// The section of an item: every variant, and the stated ratios.
+pub fn of(item: &Item, measured: &[Measured], command: &str, threads: usize) -> Result<String> {
+    let (heading, date, machine) = (heading(item), machine::date_utc(), machine::describe());
+    let mut text = format!(
+        "{heading}\n\n{date}, {machine}, {threads} threads. Rates are those of the median call of a round; smallest / median / largest over rounds.\n\n    \
+         {command}\n\n| variant | {} a second |\n|---|---:|\n",
+        item.unit
+    );
     let mut names: Vec<&str> = Vec::new();
     for name in measured.iter().map(|measured| measured.variant.as_str()) {
         if !names.contains(&name) {
@@ -61,7 +63,7 @@ mod tests {
     #[test]
     fn a_table_has_every_variant_and_what_is_missed() {
         let lines = "{\"variant\": \"musicot\", \"units\": 4, \"secs\": [1.0]}\n{\"variant\": \"transformers\", \"units\": 4, \"secs\": [0.01]}\n";
-        let text = of(find("clap").unwrap(), &read(lines, 0).unwrap()).unwrap();
+        let text = of(find("clap").unwrap(), &read(lines, 0).unwrap(), "cargo xtask", 2).unwrap();
         assert!(
             text.contains("| musicot | 4.00 / 4.00 / 4.00 |")
                 && text.contains("| transformers | 400 / 400 / 400 |"),
