@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 
 use crate::activations::Activations;
 use crate::error::{Error, Result, expect_len};
@@ -126,25 +125,18 @@ impl Matrix {
         (threads, shares): (&Threads, usize),
     ) -> Result<()> {
         let stride = rows.len();
-        let x = Arc::new(x.into_owned());
+        let x = x.into_owned();
         let share = |index: usize| {
             let (first, panels) = (rows.start / PANEL, rows.end.div_ceil(PANEL) - rows.start / PANEL);
             let at = |index: usize| (first + panels * index / shares) * PANEL;
             at(index).max(rows.start)..at(index + 1).min(rows.end)
         };
-        let (done, results) = channel();
-        for index in 1..shares {
-            let (matrix, x, own, done) = (self.clone(), Arc::clone(&x), share(index), done.clone());
-            let job = move || {
-                // Nobody waits any more: then nobody misses it.
-                let _unsent = done.send((own.clone(), matrix.product().collect(own, &x)));
-            };
-            threads.send(index - 1, Box::new(job))?;
-        }
-        drop(done);
-        self.product().run(share(0), &x, |row, at, sums| copy(y, row * stride + at, sums));
-        for _ in 1..shares {
-            let (own, sums) = results.recv().map_err(|_| Error::WorkerLost)?;
+        let matrix = self.clone();
+        let work = move |own: Range<usize>| {
+            let sums = matrix.product().collect(own.clone(), &x);
+            (own, sums)
+        };
+        for (own, sums) in threads.map((0..shares).map(share).collect(), work)? {
             let start = own.start - rows.start;
             for (y, sums) in y.chunks_exact_mut(stride).zip(sums.chunks_exact(own.len())) {
                 y[start..start + own.len()].copy_from_slice(sums);

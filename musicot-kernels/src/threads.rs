@@ -1,13 +1,18 @@
 //! A few threads that wait for work.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The calling thread and some workers, which sleep while there is nothing to do. Dropping it ends them.
+/// How long a thread looks for what comes next before it sleeps: the products of a layer follow one another faster than a thread wakes up.
+const ALERT: Duration = Duration::from_micros(50);
+
+/// The calling thread and some workers, which sleep while there is nothing to do, after 50 microseconds of waiting for more. Dropping it ends them.
 ///
 /// Rows of a matrix are split among them, and only those of matrices that are large enough to pay; a row is computed as it would be
 /// alone, so that results do not depend on the number of threads.
@@ -45,6 +50,43 @@ impl Threads {
         1 + self.workers.len()
     }
 
+    /// Calls `work` with every item, and returns what it gave in the order of the items. Items are dealt out in turn, the first to the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::WorkerLost`] when `work` panicked on another thread; the items are lost too.
+    pub fn map<T: Send + 'static, R: Send + 'static>(
+        &self,
+        items: Vec<T>,
+        work: impl Fn(T) -> R + Send + Sync + 'static,
+    ) -> Result<Vec<R>> {
+        let count = items.len();
+        let mut hands: Vec<Vec<(usize, T)>> = (0..self.count().min(count)).map(|_| Vec::new()).collect();
+        for (place, item) in items.into_iter().enumerate() {
+            hands[place % self.count()].push((place, item));
+        }
+        let (work, (done, results)) = (Arc::new(work), channel());
+        let mut hands = hands.into_iter();
+        let own = hands.next().unwrap_or_default();
+        for (index, hand) in hands.enumerate() {
+            let (work, done) = (Arc::clone(&work), done.clone());
+            let job = move || {
+                for (place, item) in hand {
+                    // Nobody waits any more: then nobody misses it.
+                    let _unsent = done.send((place, work(item)));
+                }
+            };
+            self.send(index, Box::new(job))?;
+        }
+        drop(done);
+        let mut all: Vec<(usize, R)> = own.into_iter().map(|(place, item)| (place, work(item))).collect();
+        all.extend(std::iter::from_fn(|| next(&results)));
+        if all.len() < count {
+            return Err(Error::WorkerLost);
+        }
+        all.sort_unstable_by_key(|(place, _)| *place);
+        Ok(all.into_iter().map(|(_, result)| result).collect())
+    }
+
     /// Hands a job to worker `index`, counted from 0.
     pub(crate) fn send(&self, index: usize, job: Job) -> Result<()> {
         let jobs = self.workers.get(index).and_then(|worker| worker.jobs.as_ref());
@@ -55,9 +97,26 @@ impl Threads {
 impl Worker {
     fn start() -> Result<Self> {
         let (jobs, queue) = channel::<Job>();
-        let work = move || queue.iter().for_each(|job| job());
+        let work = move || {
+            while let Some(job) = next(&queue) {
+                job();
+            }
+        };
         let thread = Builder::new().name("musicot-kernels".to_owned()).spawn(work).map_err(Error::Spawn)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+}
+
+/// The next of what comes; `None` when nothing will.
+fn next<T>(queue: &Receiver<T>) -> Option<T> {
+    let started = Instant::now();
+    loop {
+        match queue.try_recv() {
+            Ok(next) => return Some(next),
+            Err(TryRecvError::Empty) if started.elapsed() < ALERT => std::hint::spin_loop(),
+            Err(TryRecvError::Empty) => return queue.recv().ok(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
     }
 }
 
@@ -66,5 +125,29 @@ impl Drop for Worker {
         self.jobs = None;
         // A worker that panicked has nothing left to say here.
         let _ended = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        for threads in [1, 2, 5] {
+            let threads = Threads::new(threads).unwrap();
+            for count in [0, 1, 2, 7] {
+                let squares = threads.map((0..count).collect(), |item: u32| item * item).unwrap();
+                assert_eq!(squares, (0..count).map(|item| item * item).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn a_lost_worker_is_told() {
+        let threads = Threads::new(2).unwrap();
+        let work = |item: u32| assert!(item != 1, "the second item is the worker's");
+        assert!(matches!(threads.map(vec![0, 1, 2], work), Err(Error::WorkerLost)));
+        assert!(matches!(threads.map(vec![0, 2], work), Err(Error::WorkerLost)));
     }
 }

@@ -24,10 +24,12 @@ pub(super) struct Sizes {
     pub(super) eps: f32,
 }
 
+/// Multiplications in attention that are worth waking another thread for: some 30 microseconds.
+const WORTH_A_THREAD: usize = 1 << 20;
+
 /// A position that a pass computes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) row: usize,
     pub(super) slot: usize,
     /// The slots that it sees, its own among them.
     pub(super) visible: Range<usize>,
@@ -39,6 +41,7 @@ pub(super) struct Pass<'a> {
     pub(super) sizes: Sizes,
     pub(super) isa: Isa,
     pub(super) threads: &'a Threads,
+    /// As many of each row, row by row.
     pub(super) places: &'a [Place],
     pub(super) buffers: &'a mut Buffers,
 }
@@ -83,12 +86,17 @@ impl Sizes {
             eps: config.rms_norm_eps as f32,
         }
     }
+
+    /// Width of queries, keys and values together.
+    fn projected(self) -> usize {
+        self.queries + 2 * self.keys
+    }
 }
 
 impl Buffers {
     fn resize(&mut self, places: usize, sizes: Sizes) {
         self.normed.resize(places * sizes.dim, 0.0);
-        self.projected.resize(places * (sizes.queries + 2 * sizes.keys), 0.0);
+        self.projected.resize(places * sizes.projected(), 0.0);
         self.attended.resize(places * sizes.queries, 0.0);
         self.gate_and_up.resize(places * 2 * sizes.hidden, 0.0);
         self.gated.resize(places * sizes.hidden, 0.0);
@@ -114,13 +122,13 @@ impl Layer {
         all.iter().map(|affine| affine.matrix.bytes()).sum()
     }
 
-    /// Takes `x [places, dim]` through the block; the places' keys and values are in the cache afterwards.
-    pub(super) fn run(&self, x: &mut [f32], cache: &mut KvCache, pass: &mut Pass<'_>) -> Result<()> {
+    /// Takes `x [places, dim]` through the block; the places' keys and values are in the caches afterwards, of which each row has one.
+    pub(super) fn run(&self, x: &mut [f32], caches: &mut Vec<KvCache>, pass: &mut Pass<'_>) -> Result<()> {
         let Pass { sizes, isa, threads, places, buffers } = pass;
         buffers.resize(places.len(), *sizes);
         rms_norm(*isa, x, &self.input_norm, sizes.eps, &mut buffers.normed)?;
         self.query_key_value.apply(&buffers.normed, &mut buffers.projected, threads)?;
-        attend(*sizes, *isa, places, cache, buffers)?;
+        attend(*sizes, *isa, threads, places, caches, buffers)?;
         self.output.apply(&buffers.attended, &mut buffers.added, threads)?;
         add(x, &buffers.added);
         rms_norm(*isa, x, &self.post_norm, sizes.eps, &mut buffers.normed)?;
@@ -132,24 +140,66 @@ impl Layer {
     }
 }
 
-/// Turns queries and keys, puts keys and values into the cache, and attends, each place to what it may see.
+/// Attention of all places, those of a row after one another; rows on several threads where that pays.
 fn attend(
     sizes: Sizes,
     isa: Isa,
+    threads: &Threads,
     places: &[Place],
-    cache: &mut KvCache,
+    caches: &mut Vec<KvCache>,
     buffers: &mut Buffers,
 ) -> Result<()> {
-    let width = sizes.queries + 2 * sizes.keys;
-    for (place, projected) in places.iter().zip(buffers.projected.chunks_exact_mut(width)) {
+    if caches.is_empty() {
+        return Err(musicot_kernels::Error::WorkerLost.into());
+    }
+    let (each, width) = (places.len() / caches.len(), sizes.projected());
+    let rows = places.chunks_exact(each).zip(buffers.projected.chunks_exact_mut(each * width));
+    let products = places.iter().map(|place| place.visible.len()).sum::<usize>() * 2 * sizes.queries;
+    if products < caches.len().min(threads.count()) * WORTH_A_THREAD || threads.count() == 1 {
+        let attended = buffers.attended.chunks_exact_mut(each * sizes.queries);
+        for ((cache, (places, projected)), attended) in caches.iter_mut().zip(rows).zip(attended) {
+            attend_row(sizes, isa, cache, places, projected, &mut buffers.scratch, attended)?;
+        }
+        return Ok(());
+    }
+    // The caches go to the threads and come back.
+    let own = |(cache, (places, projected)): (_, (&[Place], &mut [f32]))| {
+        (cache, places.to_vec(), projected.to_vec())
+    };
+    let items: Vec<(KvCache, Vec<Place>, Vec<f32>)> = caches.drain(..).zip(rows).map(own).collect();
+    let results = threads.map(items, move |(mut cache, places, mut projected)| {
+        let mut attended = vec![0.0; places.len() * sizes.queries];
+        let scratch = &mut Scratch::default();
+        let outcome = attend_row(sizes, isa, &mut cache, &places, &mut projected, scratch, &mut attended);
+        (cache, outcome.map(|()| attended))
+    })?;
+    let (back, attended): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    *caches = back;
+    for (place, attended) in buffers.attended.chunks_exact_mut(each * sizes.queries).zip(attended) {
+        place.copy_from_slice(&attended?);
+    }
+    Ok(())
+}
+
+/// Turns queries and keys of a row's places, puts keys and values into its cache, and attends, each place to what it may see.
+fn attend_row(
+    sizes: Sizes,
+    isa: Isa,
+    cache: &mut KvCache,
+    places: &[Place],
+    projected: &mut [f32],
+    scratch: &mut Scratch,
+    attended: &mut [f32],
+) -> Result<()> {
+    let width = sizes.projected();
+    for (place, projected) in places.iter().zip(projected.chunks_exact_mut(width)) {
         let (turned, value) = projected.split_at_mut(sizes.queries + sizes.keys);
         place.turn.apply(isa, turned)?;
-        cache.put(place.row, place.slot, &turned[sizes.queries..], value)?;
+        cache.put(0, place.slot, &turned[sizes.queries..], value)?;
     }
-    let rows = buffers.projected.chunks_exact(width).zip(buffers.attended.chunks_exact_mut(sizes.queries));
+    let rows = projected.chunks_exact(width).zip(attended.chunks_exact_mut(sizes.queries));
     for (place, (projected, attended)) in places.iter().zip(rows) {
-        let query = &projected[..sizes.queries];
-        cache.attend(isa, place.row, query, place.visible.clone(), &mut buffers.scratch, attended)?;
+        cache.attend(isa, 0, &projected[..sizes.queries], place.visible.clone(), scratch, attended)?;
     }
     Ok(())
 }

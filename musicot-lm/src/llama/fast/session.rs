@@ -16,7 +16,8 @@ const TOGETHER: usize = 32;
 
 pub(super) struct FastSession<'a> {
     llama: &'a FastLlama,
-    caches: Vec<KvCache>,
+    /// Of each layer, one a row.
+    caches: Vec<Vec<KvCache>>,
     places: Places,
     shift: i64,
     buffers: Buffers,
@@ -38,12 +39,13 @@ impl<'a> FastSession<'a> {
     pub(super) fn new(llama: &'a FastLlama, shape: &SessionShape) -> Result<Self> {
         let config = &llama.llama.config;
         let cache = CacheShape {
-            rows: shape.padding.len(),
+            rows: 1,
             kv_heads: config.num_key_value_heads as usize,
             head_dim: config.head_size() as usize,
             slots: shape.prefix_positions.saturating_add(shape.window_positions) as usize,
         };
-        let caches = llama.layers.iter().map(|_| Ok(KvCache::new(cache)?)).collect::<Result<_>>()?;
+        let rows = || shape.padding.iter().map(|_| Ok(KvCache::new(cache)?)).collect::<Result<_>>();
+        let caches = llama.layers.iter().map(|_| rows()).collect::<Result<_>>()?;
         Ok(Self { llama, caches, places: Places::new(shape), shift: 0, buffers: Buffers::default() })
     }
 
@@ -85,8 +87,8 @@ impl<'a> FastSession<'a> {
             places: &places,
             buffers: &mut self.buffers,
         };
-        for (layer, cache) in self.llama.layers.iter().zip(&mut self.caches) {
-            layer.run(x, cache, &mut pass)?;
+        for (layer, caches) in self.llama.layers.iter().zip(&mut self.caches) {
+            layer.run(x, caches, &mut pass)?;
         }
         Ok(())
     }
@@ -94,13 +96,12 @@ impl<'a> FastSession<'a> {
     /// Row by row.
     fn new_places(&self, new: New) -> Vec<Place> {
         let frequencies = self.llama.llama.rope.frequencies();
-        let row = |(row, pad): (usize, &i64)| {
+        let row = |pad: &i64| {
             let (first, padding) = (*pad as usize, *pad);
             (0..new.count).map(move |index| {
                 let (slot, position) = (new.slot + index, new.position + index as i64);
                 let end = new.visible.max(slot + 1);
                 Place {
-                    row,
                     slot,
                     // A padded position sees itself, or it would see nothing; nobody sees it.
                     visible: if slot < first { slot..slot + 1 } else { first..end },
@@ -108,13 +109,13 @@ impl<'a> FastSession<'a> {
                 }
             })
         };
-        self.places.shape.padding.iter().enumerate().flat_map(row).collect()
+        self.places.shape.padding.iter().flat_map(row).collect()
     }
 
     fn move_prefix(&mut self, shift: i64) -> Result<()> {
         if shift != self.shift {
             let turn = Turn::new(shift as f32, self.llama.llama.rope.frequencies());
-            for cache in &mut self.caches {
+            for cache in self.caches.iter_mut().flatten() {
                 cache.turn_first(self.llama.isa, self.places.prefix as usize, &turn)?;
             }
             self.shift = shift;
