@@ -62,19 +62,35 @@ pub struct ParamStore {
     params: RefCell<BTreeMap<String, Param>>,
     device: Device,
     kind: Kind,
-    /// `None`: tensors are allocated for a checkpoint to fill.
-    seed: Option<u64>,
+    start: Start,
+}
+
+/// How parameters begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Random, from a seed.
+    Random(u64),
+    /// Zeros, for a checkpoint to fill.
+    Zeros,
+    /// Zeros that take no memory until a checkpoint puts tensors in their place.
+    Placeholders,
 }
 
 impl ParamStore {
     /// A store whose parameters start from seeded random values and can be trained.
     pub fn new(device: Device, seed: u64) -> Self {
-        Self { params: RefCell::default(), device, kind: Kind::Float, seed: Some(seed) }
+        Self { params: RefCell::default(), device, kind: Kind::Float, start: Start::Random(seed) }
     }
 
-    /// A store whose parameters start as zeros without gradients or memory of their own, to be filled by [`ParamStore::load`].
+    /// A store whose parameters start as zeros without gradients, to be filled by [`ParamStore::load`].
     pub fn for_loading(device: Device, kind: Kind) -> Self {
-        Self { params: RefCell::default(), device, kind, seed: None }
+        Self { params: RefCell::default(), device, kind, start: Start::Zeros }
+    }
+
+    /// Like [`ParamStore::for_loading`], with parameters that take no memory before they are loaded, for models that are read in parts
+    /// ([`ParamStore::loading`]). Loading gives a parameter other memory: views that a model took of it before keep seeing zeros.
+    pub fn for_loading_in_parts(device: Device, kind: Kind) -> Self {
+        Self { params: RefCell::default(), device, kind, start: Start::Placeholders }
     }
 
     /// The scope that holds everything.
@@ -257,9 +273,16 @@ impl<'a> Scope<'a> {
     fn make(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Result<Tensor> {
         let name = self.path(name);
         shape::count(&name, shape)?;
-        let Some(seed) = self.store.seed else {
-            let zeros = checkpoint::placeholder(shape, self.store.kind, self.store.device)?;
-            return self.store.add(name, zeros, role);
+        let seed = match self.store.start {
+            Start::Random(seed) => seed,
+            Start::Zeros => {
+                let zeros = Tensor::f_zeros(shape, (self.store.kind, self.store.device))?;
+                return self.store.add(name, zeros, role);
+            }
+            Start::Placeholders => {
+                let zeros = checkpoint::placeholder(shape, self.store.kind, self.store.device)?;
+                return self.store.add(name, zeros, role);
+            }
         };
         let rng = CounterRng::new(seed).stage("init").stage(&name);
         let tensor = match init {

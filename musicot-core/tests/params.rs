@@ -80,7 +80,12 @@ fn starts_have_their_distribution() {
 
 #[test]
 fn impossible_parameters_are_refused() {
-    for store in [ParamStore::new(Device::Cpu, 0), ParamStore::for_loading(Device::Cpu, Kind::Float)] {
+    let (device, kind) = (Device::Cpu, Kind::Float);
+    for store in [
+        ParamStore::new(device, 0),
+        ParamStore::for_loading(device, kind),
+        ParamStore::for_loading_in_parts(device, kind),
+    ] {
         let root = store.root();
         for shape in [vec![-1], vec![2, -3], vec![i64::MAX, 2], vec![1 << 31, 1 << 31, 1 << 31]] {
             let error = root.sub("a").param("w", &shape, Init::Normal(1.0)).unwrap_err();
@@ -134,7 +139,7 @@ fn a_model_is_filled_in_parts() {
     let expected = make(&stored);
     stored.save(&file, Storage::Native).unwrap();
     let checkpoint = Checkpoint::open(&file).unwrap();
-    let store = ParamStore::for_loading(Device::Cpu, Kind::Float);
+    let store = ParamStore::for_loading_in_parts(Device::Cpu, Kind::Float);
     let handles = make(&store);
     let is_zero = |handle: &Tensor| handle.abs().sum(Kind::Float).double_value(&[]) == 0.0;
     let is_there = |place: usize| handles[place].equal(&expected[place]);

@@ -42,7 +42,8 @@ impl MusicLm {
     /// # Errors
     /// A file is missing or damaged, or the checkpoint does not hold exactly the model's tensors.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Self::load_with(dir.as_ref(), device, |llama, _, loading| {
+        let store = ParamStore::for_loading(device, Kind::Float);
+        Self::load_with(dir.as_ref(), store, |llama, _, loading| {
             loading.fill(|_| true)?;
             Ok(Box::new(llama))
         })
@@ -54,21 +55,21 @@ impl MusicLm {
     /// # Errors
     /// See [`MusicLm::load`] and [`FastLlama::new`].
     pub fn load_fast(dir: impl AsRef<Path>, kind: WeightKind) -> Result<Self> {
-        let model = Self::load_with(dir.as_ref(), Device::Cpu, |llama, store, loading| {
+        let store = ParamStore::for_loading_in_parts(Device::Cpu, Kind::Float);
+        let model = Self::load_with(dir.as_ref(), store, |llama, store, loading| {
             Ok(Box::new(FastLlama::fill(llama, store, loading, kind)?))
         })?;
         Ok(Self { is_packed_only: true, ..model })
     }
 
-    /// Loads a stage directory; `decoder` gets the decoder without weights, and fills all parameters.
+    /// Loads a stage directory; `decoder` gets the decoder without weights, and fills all parameters, which are made in `store`.
     fn load_with(
         dir: &Path,
-        device: Device,
+        store: ParamStore,
         decoder: impl FnOnce(Llama, &ParamStore, &Loading<'_>) -> Result<Box<dyn CausalLm>>,
     ) -> Result<Self> {
         let config: MusicLmConfig = read_json(dir.join("config.json"))?;
         config.validate()?;
-        let store = ParamStore::for_loading(device, Kind::Float);
         let llama = Llama::new(&store.root(), &config.llama)?;
         let inputs = Inputs::new(&store.root().sub("music"), &config, llama.dim())?;
         let tokenizer = dir.join(TOKENIZER_FILE);

@@ -8,8 +8,8 @@ use std::path::Path;
 use musicot_core::files::write_json;
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{CounterRng, tensor};
-use musicot_lm::{CausalLm, GreedyOptions, Llama, LlamaConfig};
-use musicot_test_support::{Layout, within_memory, write_weights};
+use musicot_lm::{CausalLm, FastLlama, GreedyOptions, Llama, LlamaConfig, SessionShape, WeightKind};
+use musicot_test_support::{Layout, within_bytes, within_memory, write_weights};
 
 /// Names and shapes of the published layout.
 fn layout(config: &LlamaConfig) -> Layout {
@@ -70,6 +70,33 @@ fn runs_within_memory(config: &LlamaConfig) {
 #[test]
 fn a_small_directory_made_on_the_spot_loads_and_runs() {
     runs_within_memory(&LlamaConfig { vocab_size: 50, num_hidden_layers: 1, ..Default::default() });
+}
+
+/// The size of the paper's language model, decoded in int8: a byte for each value, keys and values of 600 positions of two rows, a quarter more, and what the
+/// process takes without a model.
+#[test]
+#[ignore = "writes 2 GB and takes a minute"]
+fn a_decoder_of_1b_is_packed_in_little_memory() {
+    let config = LlamaConfig { vocab_size: 8192, ..LlamaConfig::tiny_llama_1_1b() };
+    let cache = 2 * 2 * 600 * config.num_hidden_layers * config.num_key_value_heads * config.head_size() * 4;
+    within_bytes(
+        |values| (values + cache) * 5 / 4 + 300_000_000,
+        |dir| publish(dir, &config),
+        |dir| {
+            let fast = FastLlama::load(dir, WeightKind::Int8).unwrap();
+            let shape = SessionShape {
+                padding: vec![0, 0],
+                prefix_positions: 600,
+                window_positions: 0,
+                reach_positions: 0,
+            };
+            let mut session = fast.session(&shape).unwrap();
+            let ids = Tensor::arange(1200, (Kind::Int64, Device::Cpu)).reshape([2, 600]);
+            let hidden = session.extend(&fast.embed(&ids).unwrap()).unwrap();
+            let logits = fast.logits(&hidden, 0..8192).unwrap();
+            assert!(tensor::to_vec(&logits).unwrap().iter().all(|logit| logit.is_finite()));
+        },
+    );
 }
 
 #[test]

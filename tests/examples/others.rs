@@ -12,10 +12,11 @@ use super::common::tiny_bundle;
 use super::inputs::{tone, write};
 use super::program::{bad, good, names, with_bundle};
 
-const EXAMPLES: [&str; 13] = [
+/// Examples that every build has.
+const EXAMPLES: [&str; 12] = [
     "generate",
     "stream",
-    "peers",
+    "speed",
     "reference",
     "analyze",
     "embed",
@@ -25,14 +26,13 @@ const EXAMPLES: [&str; 13] = [
     "sample_own_lm",
     "conformance",
     "published_parts",
-    EVERY_BUILD,
 ];
 
-/// Examples that every build has; `train` and `prepare` need a feature.
+/// Those that need a feature and have no test file of their own.
 #[cfg(feature = "train")]
-const EVERY_BUILD: &str = "train";
+const FEATURED: &[&str] = &["train", "peers"];
 #[cfg(not(feature = "train"))]
-const EVERY_BUILD: &str = "generate";
+const FEATURED: &[&str] = &[];
 
 /// A bundle and a recording of 12 s.
 fn inputs(root: &Path) -> (PathBuf, String) {
@@ -44,12 +44,12 @@ fn inputs(root: &Path) -> (PathBuf, String) {
 
 #[test]
 fn help_shows_sample_commands_and_unknown_flags_are_refused() {
-    for name in EXAMPLES {
+    for name in EXAMPLES.iter().chain(FEATURED) {
         let ran = good(name, &["--help"]);
         assert!(ran.out.contains("Usage: ") && ran.out.matches(name).count() >= 1, "{name}: {}", ran.out);
         bad(name, &["--no-such-flag"], &["--no-such-flag"]);
     }
-    for name in EXAMPLES.into_iter().filter(|name| *name != "sample_own_lm") {
+    for name in EXAMPLES.iter().chain(FEATURED).filter(|name| **name != "sample_own_lm") {
         let shown = good(name, &["--help"])
             .out
             .lines()
@@ -57,6 +57,28 @@ fn help_shows_sample_commands_and_unknown_flags_are_refused() {
             .count();
         assert!(shown >= 2, "{name}: expected two sample commands, got {shown}");
     }
+}
+
+/// Every line of the table has numbers, and a goal says whether it is met.
+#[test]
+fn speed_is_measured_in_processes_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let (bundle, _) = inputs(root.path());
+    let short = ["--rounds", "2", "--seconds", "2", "--long-secs", "4", "--threads", "1"];
+    let out = good("speed", &with_bundle(&bundle, &short)).out;
+    let rows: Vec<Vec<&str>> = out
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 1 + 16, "{out}");
+    for row in &rows[1..] {
+        let values = row[2].split(" / ").map(|value| value.parse::<f64>().unwrap());
+        assert!(values.clone().count() > 0 && values.clone().all(f64::is_finite), "{row:?}");
+        assert!(row[3].is_empty() || row[3].ends_with(": met") || row[3].ends_with(": MISSED"), "{row:?}");
+    }
+    assert!(rows.iter().any(|row| row[1].contains("8 songs at once")), "{out}");
+    bad("speed", &["work", "nonsense"], &["nonsense"]);
 }
 
 #[test]

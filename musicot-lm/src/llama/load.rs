@@ -32,7 +32,8 @@ impl Llama {
     /// # Errors
     /// [`musicot_core::Error::Input`] when `kind` is not `Float`, `Double`, `BFloat16` or `Half`; see also [`Llama::load`].
     pub fn load_as(dir: impl AsRef<Path>, device: Device, kind: Kind) -> Result<Self> {
-        let Opened { llama, store, checkpoint, options } = Opened::new(dir.as_ref(), device, kind)?;
+        let store = ParamStore::for_loading(device, kind);
+        let Opened { llama, checkpoint, options } = Opened::new(dir.as_ref(), &store)?;
         store.load(&checkpoint, &options)?;
         Ok(llama)
     }
@@ -45,8 +46,8 @@ impl FastLlama {
     /// # Errors
     /// See [`Llama::load`] and [`FastLlama::new`].
     pub fn load(dir: impl AsRef<Path>, kind: WeightKind) -> Result<Self> {
-        let Opened { llama, store, checkpoint, options } =
-            Opened::new(dir.as_ref(), Device::Cpu, Kind::Float)?;
+        let store = ParamStore::for_loading_in_parts(Device::Cpu, Kind::Float);
+        let Opened { llama, checkpoint, options } = Opened::new(dir.as_ref(), &store)?;
         Self::fill(llama, &store, &store.loading(&checkpoint, &options)?, kind)
     }
 }
@@ -54,13 +55,14 @@ impl FastLlama {
 /// A decoder without weights, and where they are.
 struct Opened {
     llama: Llama,
-    store: ParamStore,
     checkpoint: Checkpoint,
     options: LoadOptions,
 }
 
 impl Opened {
-    fn new(dir: &Path, device: Device, kind: Kind) -> Result<Self> {
+    /// The parameters are made in `store`.
+    fn new(dir: &Path, store: &ParamStore) -> Result<Self> {
+        let kind = store.kind();
         if !matches!(kind, Kind::Float | Kind::Double | Kind::BFloat16 | Kind::Half) {
             return Err(Error::input("element type", format!("expected a floating-point one, got {kind:?}")));
         }
@@ -75,9 +77,8 @@ impl Opened {
                 SharedMatrix::Differ => config.tie_word_embeddings = false,
             }
         }
-        let store = ParamStore::for_loading(device, kind);
         let llama = Llama::new(&store.root(), &config)?;
-        Ok(Self { llama, store, checkpoint, options: LoadOptions { rename, ..Default::default() } })
+        Ok(Self { llama, checkpoint, options: LoadOptions { rename, ..Default::default() } })
     }
 }
 

@@ -7,5 +7,5 @@
 mod memory;
 mod weights;
 
-pub use memory::within_memory;
+pub use memory::{within_bytes, within_memory};
 pub use weights::{Layout, write_weights};

@@ -13,6 +13,18 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// # Panics
 /// When it takes more.
 pub fn within_memory(write: impl FnOnce(&Path) -> i64, run: impl FnOnce(&Path)) {
+    within_bytes(|values| 4 * values + 4 * values * 3 / 10 + 500_000_000, write, run);
+}
+
+/// The same within a number of bytes that follows from the number of values.
+///
+/// # Panics
+/// When it takes more.
+pub fn within_bytes(
+    most: impl FnOnce(i64) -> i64,
+    write: impl FnOnce(&Path) -> i64,
+    run: impl FnOnce(&Path),
+) {
     let _alone = ALONE.lock();
     let folder = tempfile::tempdir().unwrap();
     let values = write(folder.path());
@@ -22,11 +34,8 @@ pub fn within_memory(write: impl FnOnce(&Path) -> i64, run: impl FnOnce(&Path)) 
     run(folder.path());
     let after = peak();
     println!("{values} values, peak {before} bytes before loading, {after} after running");
-    let weights = 4 * values;
-    assert!(
-        after <= weights + weights * 3 / 10 + 500_000_000,
-        "{after} bytes for {weights} bytes of weights"
-    );
+    let most = most(values);
+    assert!(after <= most, "{after} bytes for {values} values, of at most {most}");
 }
 
 /// Most memory that this process has held since the count was last begun, bytes.

@@ -89,7 +89,10 @@ impl FastLlama {
             store.give_back(&prefix)?;
         }
         llama.layers.clear();
-        Self::assemble(llama, layers, kind)
+        let fast = Self::assemble(llama, layers, kind)?;
+        // A tied output matrix is the embedding table, which stays.
+        store.give_back("lm_head.")?;
+        Ok(fast)
     }
 
     fn assemble(llama: Llama, layers: Vec<Layer>, kind: WeightKind) -> Result<Self> {
@@ -136,6 +139,10 @@ impl FastLlama {
     }
 }
 
+fn packed_only() -> Error {
+    Error::input("decoder", "has only packed weights, which decode; load it whole to train or to score")
+}
+
 /// Refuses what the kernels do not compute.
 fn expect_plain(llama: &Llama) -> Result<()> {
     if llama.device() != Device::Cpu || llama.kind() != Kind::Float {
@@ -164,8 +171,7 @@ impl CausalLm for FastLlama {
 
     fn forward(&self, embeddings: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         if self.is_packed_only() {
-            let reason = "has only packed weights, which decode; load it whole to train or to score";
-            return Err(Error::input("decoder", reason));
+            return Err(packed_only());
         }
         self.llama.forward(embeddings, mask)
     }
@@ -175,11 +181,13 @@ impl CausalLm for FastLlama {
         let is_step = hidden.kind() == Kind::Float
             && !hidden.requires_grad()
             && size.last() == Some(&self.dim())
-            && (1..=MOST_ROWS).contains(&(hidden.numel() / self.sizes.dim));
+            && (self.is_packed_only() || hidden.numel() / self.sizes.dim <= MOST_ROWS)
+            && hidden.numel() > 0;
         let within = rows.start >= 0 && rows.start < rows.end && rows.end <= self.vocab_size();
         if !is_step || !within {
             // Which also says what is wrong.
-            return self.llama.logits(hidden, rows);
+            let logits = self.llama.logits(hidden, rows)?;
+            return if self.is_packed_only() { Err(packed_only()) } else { Ok(logits) };
         }
         let hidden = tensor::to_vec(hidden)?;
         let range = rows.start as usize..rows.end as usize;
