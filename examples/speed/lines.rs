@@ -17,7 +17,10 @@ struct Table(String);
 
 impl Table {
     fn line(&mut self, what: &str, values: Vec<f64>, goal: Option<Goal>) -> Outcome {
-        let spread = Spread::of(values).ok_or_else(|| format!("{what}: nothing was measured"))?;
+        if values.is_empty() {
+            return Err(format!("{what}: nothing was measured").into());
+        }
+        let spread = Spread::of(values);
         let verdict = match goal {
             None => String::new(),
             Some(Goal::AtMost(most)) => told("at most", most, spread.median <= most),
@@ -40,7 +43,7 @@ pub fn table(runs: &[Run], options: &Options) -> Outcome<String> {
     let mut table = Table("| | smallest / median / largest | goal |\n|---|---:|---|\n".to_owned());
     let empty = each("nothing", &|run| Some(run.secs));
     table.line("an empty program that links libtorch, s", empty.clone(), None)?;
-    let empty = Spread::of(empty).map_or(0.0, |spread| spread.median);
+    let empty = Spread::of(empty).median;
     let first = each("song", &|run| Some(run.when("first token")? - empty));
     table.line(
         "start of the process to the first token, above the empty program, s",

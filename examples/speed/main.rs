@@ -6,6 +6,7 @@ mod common;
 mod lines;
 #[path = "../common/machine.rs"]
 mod machine;
+#[path = "../common/spread.rs"]
 mod spread;
 mod work;
 

@@ -30,7 +30,7 @@ const EXAMPLES: [&str; 12] = [
 
 /// Those that need a feature and have no test file of their own.
 #[cfg(feature = "train")]
-const FEATURED: &[&str] = &["train", "peers"];
+const FEATURED: &[&str] = &["peers", "train"];
 #[cfg(not(feature = "train"))]
 const FEATURED: &[&str] = &[];
 

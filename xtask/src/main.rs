@@ -28,6 +28,8 @@ mod peers;
 mod pipeline;
 mod process;
 mod setup;
+#[path = "../../examples/common/spread.rs"]
+mod spread;
 mod suite;
 mod train_mini;
 mod workspace;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::spread::Spread;
 
 /// Something that both sides do.
 #[derive(Debug, PartialEq)]
@@ -158,23 +159,6 @@ impl Measured {
     /// Units a second, by the median call.
     pub fn rate(&self) -> f64 {
         self.units / Spread::of(self.secs.clone()).median
-    }
-}
-
-/// Smallest, median and largest of some numbers; NaN of none.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    pub min: f64,
-    pub median: f64,
-    pub max: f64,
-}
-
-impl Spread {
-    pub fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-        let last = values.len().saturating_sub(1);
-        Self { min: at(0), median: (at(last / 2) + at(last.div_ceil(2))) / 2.0, max: at(last) }
     }
 }
 

@@ -10,12 +10,12 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// `None` of nothing.
-    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+    /// NaN of nothing.
+    pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let middle = values.len() - 1;
-        Some(Self { min, median: (values[middle / 2] + values[middle.div_ceil(2)]) / 2.0, max })
+        let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+        let last = values.len().saturating_sub(1);
+        Self { min: at(0), median: (at(last / 2) + at(last.div_ceil(2))) / 2.0, max: at(last) }
     }
 }
 
