@@ -14,7 +14,7 @@ pub(crate) enum Activations<'x> {
     Rounded(Rounded),
 }
 
-/// One row of either kind.
+/// One row of [`Rounded`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RoundedRow<'a> {
     /// `[groups][INT4_GROUP]`

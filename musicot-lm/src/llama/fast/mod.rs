@@ -26,9 +26,8 @@ const MOST_ROWS: usize = 64;
 /// A [`Llama`] on the CPU whose sessions run on kernels of their own, with weights in f32, bf16, int8 or int4.
 ///
 /// A row's hidden states and logits are the same bytes whatever other rows, how much padding and how many threads there are. They agree with those of
-/// [`Llama`] to rounding in f32, and to the quantisation of the weights otherwise. The output matrix is never narrower than int8; with int4, activations are rounded to 8 bits
-/// as well. Embeddings are
-/// in f32.
+/// [`Llama`] to rounding in f32, and to the quantisation of the weights otherwise. The output matrix is never narrower than int8; with int4, activations are
+/// rounded to 8 bits as well. Embeddings are in f32.
 ///
 /// Of a [`Llama`] ([`FastLlama::new`]) the weights are packed beside its own: it does not see later changes of them, and [`CausalLm::forward`] is that of
 /// the [`Llama`]. Loaded ([`FastLlama::load`], [`crate::MusicLm::load_fast`]), it has the packed weights alone and only decodes.
