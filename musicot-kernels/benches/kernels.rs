@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use musicot_kernels::{CacheShape, Isa, KvCache, Matrix, Scratch, Threads, WeightKind};
+use musicot_kernels::{CacheShape, Codebook, Isa, KvCache, Matrix, Scratch, Threads, WeightKind};
 
 const ROWS: usize = 5632;
 const COLUMNS: usize = 2048;
@@ -26,6 +26,16 @@ fn best<T>(name: &str, bytes: usize, mut run: impl FnMut() -> T) {
     });
     let best = timed.min().unwrap_or_default();
     println!("{name}: fastest of 60: {best:?}, {:.2} GB/s", bytes as f64 / best.as_secs_f64() / 1e9);
+}
+
+/// Without a pattern: nearest codewords of vectors of a pattern are near to one another.
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(|_| (0..4).map(|_| next()).sum()).collect()
 }
 
 fn values(count: usize) -> Vec<f32> {
@@ -97,12 +107,31 @@ fn attention(criterion: &mut Criterion) {
     });
 }
 
+fn codebooks(criterion: &mut Criterion) {
+    let (size, dim, rows) = (1024, 512, 96);
+    let (words, vectors) = (noise(1, size * dim), noise(2, rows * dim));
+    let mut codes = vec![0; rows];
+    let book = Codebook::new(&words, dim).unwrap();
+    let mut search = || book.nearest(black_box(&vectors), &mut codes).unwrap();
+    best("96 vectors among 1024 x 512", size * dim, &mut search);
+    criterion.bench_function(&format!("96 vectors among 1024 x 512/{}", Isa::best().name()), |b| {
+        b.iter(&mut search)
+    });
+    let mut pack_and_search =
+        || Codebook::new(black_box(&words), dim).unwrap().nearest(&vectors, &mut codes).unwrap();
+    best("96 vectors among 1024 x 512, packing included", size * dim, &mut pack_and_search);
+    let mut one =
+        || Codebook::new(black_box(&words), dim).unwrap().nearest(&vectors[..dim], &mut codes[..1]).unwrap();
+    best("one vector among 1024 x 512, all distances", size * dim, &mut one);
+}
+
 fn bench(criterion: &mut Criterion) {
     stream(criterion, "before");
     matrices(criterion);
     // Again: other work on the machine comes and goes.
     stream(criterion, "after");
     attention(criterion);
+    codebooks(criterion);
 }
 
 criterion_group! {

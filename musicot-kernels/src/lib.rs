@@ -1,4 +1,4 @@
-//! Products of stored weights with a few rows of activations, and the rest of a decoder layer at one position.
+//! Products of stored weights with a few rows of activations, the rest of a decoder layer at one position, and the nearest of many codewords.
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -7,6 +7,7 @@ mod attention;
 mod avx2;
 mod avx512;
 mod cache;
+mod codebook;
 mod error;
 mod gate;
 mod isa;
@@ -24,6 +25,7 @@ mod threads;
 
 pub use attention::Scratch;
 pub use cache::{CacheShape, KvCache};
+pub use codebook::Codebook;
 pub use error::{Error, Result};
 pub use gate::silu_times;
 pub use isa::Isa;

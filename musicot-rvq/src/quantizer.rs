@@ -3,7 +3,7 @@
 use musicot_core::tch::{self, Kind, Tensor};
 use musicot_core::{Error, Init, Result, Scope, shape};
 
-use crate::search::{nearest, normalize};
+use crate::search::{greedy, normalize};
 use crate::{Metric, RvqConfig, beam};
 
 /// Vectors to a few small integers each, and back.
@@ -134,14 +134,7 @@ impl ResidualVq {
     fn encode_rows(&self, rows: &Tensor) -> Result<Tensor> {
         let codebooks: Vec<Tensor> =
             self.codebooks.iter().map(|c| c.f_to_kind(Kind::Float)).collect::<Result<_, _>>()?;
-        let mut residual = rows.shallow_clone();
-        let mut codes = Vec::new();
-        for codebook in &codebooks {
-            let level = nearest(&residual, codebook)?;
-            residual = residual.f_sub(&codebook.f_index_select(0, &level)?)?;
-            codes.push(level);
-        }
-        let greedy = Tensor::f_stack(&codes, 1)?;
+        let greedy = greedy(rows, &codebooks)?;
         // The nearest codeword of a single level cannot be improved on.
         let is_final = self.config.beam == 1 || codebooks.len() == 1;
         if is_final { Ok(greedy) } else { beam::improve(rows, &codebooks, &greedy, self.config.beam) }

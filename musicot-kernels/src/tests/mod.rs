@@ -1,6 +1,7 @@
 //! Kernels against slow sums in f64.
 
 mod attention;
+mod codebook;
 mod matrix;
 mod rest;
 

@@ -1,7 +1,7 @@
 //! The workspace's rules of dependence.
 //!
 //! Published crates must not bring the corpus generator or its synthesiser to their users; a stage knows no other stage but for
-//! two exceptions; the kernels know nobody, and of the stages one alone knows them; nothing depends on the facade; nobody gets a client of the network who did not ask for one.
+//! two exceptions; the kernels know nobody, and of the stages two know them; nothing depends on the facade; nobody gets a client of the network who did not ask for one.
 
 use super::summary::{Outcome, Totals};
 use crate::error::Result;
@@ -23,9 +23,9 @@ const STAGES: [&str; 6] =
 /// Stage pairs (user, used) that the design allows.
 const ALLOWED: [(&str, &str); 2] = [("musicot-lm", "musicot-sampling"), ("musicot-codec", "musicot-rvq")];
 
-/// What has no crate of the workspace and no libtorch below it, and the only stage that may use it.
+/// What has no crate of the workspace and no libtorch below it, and the stages that may use it.
 const KERNELS: &str = "musicot-kernels";
-const KERNELS_USER: &str = "musicot-lm";
+const KERNELS_USERS: [&str; 2] = ["musicot-lm", "musicot-rvq"];
 
 /// One check of each kind for each package.
 pub fn check(ws: &Workspace, packages: &[Package], totals: &mut Totals) -> Result<()> {
@@ -76,8 +76,9 @@ fn direct(package: &Package) -> Outcome {
         if let Some(other) = normal().map(|dependency| dependency.name.as_str()).find(is_forbidden) {
             return Err(format!("a stage must not depend on another: {other}"));
         }
-        if package.name != KERNELS_USER && normal().any(|dependency| dependency.name == KERNELS) {
-            return Err(format!("of the stages {KERNELS_USER} alone uses {KERNELS}"));
+        let may_use_kernels = KERNELS_USERS.contains(&package.name.as_str());
+        if !may_use_kernels && normal().any(|dependency| dependency.name == KERNELS) {
+            return Err(format!("of the stages only {} use {KERNELS}", KERNELS_USERS.join(" and ")));
         }
     }
     let is_ours_or_tch = |name: &&str| name.starts_with(FACADE) || *name == "tch";
@@ -122,7 +123,9 @@ mod tests {
         for used in ["musicot-core", "tch"] {
             assert!(direct(&package(KERNELS, &[(used, None)])).unwrap_err().contains(used));
         }
-        assert!(direct(&package(KERNELS_USER, &[(KERNELS, None)])).is_ok());
+        for user in KERNELS_USERS {
+            assert!(direct(&package(user, &[(KERNELS, None)])).is_ok());
+        }
         assert!(direct(&package("musicot-codec", &[(KERNELS, None)])).unwrap_err().contains(KERNELS));
     }
 
