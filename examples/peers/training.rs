@@ -52,12 +52,11 @@ fn train_step(
     config: &TrainConfig,
     step: u64,
 ) -> Outcome {
-    optimizer.zero_grad();
     let loss = match config.precision {
         Precision::F32 => loss(lm, ids),
         Precision::Bf16 => tch::autocast(true, || mixed_precision(|| loss(lm, ids))),
     }?;
-    loss.f_backward()?;
+    optimizer.backward(&loss)?;
     optimizer.step(config, step)?;
     Ok(())
 }

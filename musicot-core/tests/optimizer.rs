@@ -74,14 +74,13 @@ fn twenty_steps_are_those_of_the_paper() {
 
     let mut clipped = 0;
     for step in 0..20 {
-        optimizer.zero_grad();
         // Two micro-batches whose gradients are averaged: 1.5 c and 0.5 c.
         for share in [1.5, 0.5] {
             let terms = params.iter().zip(SHAPES);
             let loss: Tensor = terms
                 .map(|(p, (name, shape, _))| (p * coefficients(name, step, shape)).sum(Kind::Float) * share)
                 .sum();
-            loss.backward();
+            optimizer.backward(&loss).unwrap();
         }
         let gradients: Vec<Vec<f64>> = SHAPES
             .iter()
@@ -209,7 +208,7 @@ fn muon_moves_matrices_by_all_their_directions_alike() {
     for (param, (name, rows, columns)) in params.iter().zip(shapes) {
         loss += (param * gradient(name, rows, columns)).sum(Kind::Float);
     }
-    loss.backward();
+    optimizer.backward(&loss).unwrap();
     optimizer.step(&config, 0).unwrap();
 
     for ((param, before), (name, rows, columns)) in params.iter().zip(&before).zip(shapes) {

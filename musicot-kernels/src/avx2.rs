@@ -1,4 +1,4 @@
-//! AVX2 and FMA. This and [`crate::avx512`] are the only modules with `unsafe`: what it calls is right for any input as long as the machine has the
+//! AVX2 and FMA. This, [`crate::avx512`] and `crate::codebook::vnni` are the only modules with `unsafe`: what it calls is right for any input as long as the machine has the
 //! instructions, and for that stands [`Token`]; loads go through references of the right size.
 #![allow(unsafe_code)]
 

@@ -44,8 +44,8 @@ pub struct Corpus {
     pub soundfont: PathBuf,
     /// A folder of public-domain scores; some pieces are then arranged from them.
     pub scores: Option<PathBuf>,
-    /// Whether each part is written alone too.
-    pub stems: bool,
+    /// Pieces, from the first on, whose parts are written alone too.
+    pub stems: u64,
     /// Threads; `None`: one per core.
     pub jobs: Option<usize>,
 }
@@ -109,7 +109,7 @@ pub fn write_corpus(corpus: &Corpus, progress: Progress<'_>) -> Result<Report> {
                     rendered_micros.fetch_add((piece.duration_secs() * 1e6) as u64, Ordering::Relaxed);
                 }
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, count as usize);
-                Ok(PieceRecord::of(&piece, corpus.stems))
+                Ok(PieceRecord::of(&piece, index < corpus.stems))
             })
             .collect::<Result<_>>()
     })?;
@@ -156,7 +156,7 @@ fn pieces(corpus: &Corpus, scores: Option<&Scores>) -> Result<u64> {
 /// Makes the folders and checks that they hold no other corpus.
 fn prepare(corpus: &Corpus, scores: Option<&Scores>) -> Result<()> {
     for folder in ["audio", "midi", "stems"] {
-        if folder != "stems" || corpus.stems {
+        if folder != "stems" || corpus.stems > 0 {
             let path = corpus.out.join(folder);
             fs::create_dir_all(&path).map_err(|source| Error::io(&path, source))?;
         }
@@ -216,12 +216,12 @@ fn is_finished(corpus: &Corpus, piece: &Piece) -> bool {
     };
     whole(audio_path(piece))
         && corpus.out.join(midi_path(piece)).exists()
-        && (!corpus.stems || (0..piece.parts.len()).all(|part| whole(stem_path(piece, part))))
+        && (piece.index >= corpus.stems || (0..piece.parts.len()).all(|part| whole(stem_path(piece, part))))
 }
 
 fn write_piece(corpus: &Corpus, renderer: &Renderer, piece: &Piece) -> Result<()> {
     let sound = renderer.render(piece)?;
-    if corpus.stems {
+    if piece.index < corpus.stems {
         let folder = corpus.out.join("stems").join(piece.id());
         fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, source))?;
         for (index, stem) in sound.stems.iter().enumerate() {

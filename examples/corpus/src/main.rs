@@ -21,7 +21,7 @@ Usage: musicot-corpus --out DIR (--hours H | --pieces N) [options]
                     [/usr/share/sounds/sf2/FluidR3_GM.sf2]
   --scores DIR      arrange a fifth of the pieces from the public-domain scores in DIR
                     (MIDI files with their provenance, see scores/export.py)
-  --stems           write every part alone too
+  --stems[=N]       write every part alone too, of all pieces or of the first N
   --jobs N          threads [one per core]
   -h, --help        this text
 
@@ -102,7 +102,7 @@ fn arguments() -> Result<Option<Corpus>> {
         split: Split::Train,
         soundfont: PathBuf::from("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
         scores: None,
-        stems: false,
+        stems: 0,
         jobs: None,
     };
     let mut parser = lexopt::Parser::from_env();
@@ -110,7 +110,8 @@ fn arguments() -> Result<Option<Corpus>> {
         match argument {
             Short('h') | Long("help") => return Ok(None),
             Long("stems") => {
-                corpus.stems = true;
+                let count = parser.optional_value().map(|count| count.parse().map_err(refused));
+                corpus.stems = count.transpose()?.unwrap_or(u64::MAX);
                 continue;
             }
             Long("out" | "hours" | "pieces" | "seed" | "split" | "soundfont" | "scores" | "jobs") => {}

@@ -23,7 +23,7 @@ fn corpus(out: &Path, soundfont: &Path, pieces: u64) -> Corpus {
         split: Split::Heldout,
         soundfont: soundfont.to_path_buf(),
         scores: None,
-        stems: true,
+        stems: u64::MAX,
         jobs: Some(1),
     }
 }
@@ -75,8 +75,12 @@ fn a_corpus_is_written_resumed_and_repeatable() {
     fs::write(one.join(&records[2].audio), &before[2][..1000]).unwrap();
     let report = write_corpus(&corpus(&one, &soundfont, 4), &|_, _| {}).unwrap();
     assert_eq!((report.rendered, report.skipped), (2, 2));
-    let parallel = Corpus { jobs: Some(3), ..corpus(&two, &soundfont, 4) };
+    let parallel = Corpus { jobs: Some(3), stems: 1, ..corpus(&two, &soundfont, 4) };
     write_corpus(&parallel, &|_, _| {}).unwrap();
+    let with_stems = read_manifest(&two.join("manifest.jsonl")).unwrap();
+    assert_eq!(with_stems[0].stems, records[0].stems);
+    assert!(with_stems[1..].iter().all(|record| record.stems.is_empty()));
+    assert!(two.join(&records[0].stems[0].audio).exists() && !two.join(&records[1].stems[0].audio).exists());
     for (index, bytes) in before.iter().enumerate() {
         assert_eq!(&fs::read(one.join(&records[index].audio)).unwrap(), bytes);
         assert_eq!(&fs::read(two.join(&records[index].audio)).unwrap(), bytes);

@@ -120,7 +120,6 @@ fn train_step(
     config: &TrainConfig,
     step: u64,
 ) -> Result<StepReport> {
-    optimizer.zero_grad();
     let rng = CounterRng::new(config.seed).stage("train");
     let (mut loss, mut metrics) = (0.0, Vec::new());
     for micro in 0..config.accumulate {
@@ -130,7 +129,7 @@ fn train_step(
             // On the CPU the first does nothing, and on CUDA it has rounded already what the second would.
             Precision::Bf16 => tch::autocast(true, || mixed_precision(|| task.loss(&at)))?,
         };
-        outcome.loss.f_backward()?;
+        optimizer.backward(&outcome.loss)?;
         loss += outcome.loss.f_double_value(&[])? / f64::from(config.accumulate);
         metrics.extend(outcome.metrics);
     }

@@ -5,6 +5,9 @@
 //! strides, so that the model sees the end of the prefix at a distance of at most `reach`, and of more than `reach - STRIDE`.
 //! Distances within the window are untouched.
 
+use musicot_core::shape;
+use musicot_core::tch::{Kind, Tensor};
+
 use super::attention::Slots;
 use crate::causal::SessionShape;
 use crate::{Error, Result};
@@ -39,6 +42,13 @@ pub(super) struct Rolled {
 impl Places {
     pub(super) fn new(shape: &SessionShape) -> Self {
         Self { shape: shape.clone(), prefix: 0, rolled: 0 }
+    }
+
+    /// Refuses embeddings that are not `[batch, new, dim]` of `kind`.
+    pub(super) fn check(&self, embeddings: &Tensor, new: i64, dim: i64, kind: Kind) -> Result<()> {
+        let sizes = [self.shape.batch(), new, dim];
+        shape::expect("embeddings [batch, new, dim]", embeddings, &sizes)?;
+        Ok(shape::expect_kind("embeddings", embeddings, kind)?)
     }
 
     /// Where new prefix positions go.

@@ -46,15 +46,6 @@ impl<'a> Session<'a> {
         Ok(self.llama.norm.forward(&last)?)
     }
 
-    fn check(&self, embeddings: &Tensor, new: i64) -> Result<()> {
-        shape::expect(
-            "embeddings [batch, new, dim]",
-            embeddings,
-            &[self.places.shape.batch(), new, self.llama.dim()],
-        )?;
-        Ok(shape::expect_kind("embeddings", embeddings, self.llama.kind())?)
-    }
-
     /// Mask of new prefix positions, `[batch, 1, new, visible]`; `None` where one position sees all.
     fn extend_mask(&self, new: i64) -> Result<Option<Tensor>> {
         let visible = self.places.prefix + new;
@@ -83,7 +74,7 @@ impl<'a> Session<'a> {
 impl LmSession for Session<'_> {
     fn extend(&mut self, embeddings: &Tensor) -> Result<Tensor> {
         let _no_grad = no_grad_guard();
-        self.check(embeddings, shape::ANY)?;
+        self.places.check(embeddings, shape::ANY, self.llama.dim(), self.llama.kind())?;
         let new = embeddings.size()[1];
         let slots = self.places.extend(new)?;
         let mask = self.extend_mask(new)?;
@@ -95,7 +86,7 @@ impl LmSession for Session<'_> {
 
     fn roll(&mut self, embedding: &Tensor) -> Result<Tensor> {
         let _no_grad = no_grad_guard();
-        self.check(embedding, 1)?;
+        self.places.check(embedding, 1, self.llama.dim(), self.llama.kind())?;
         let rolled = self.places.roll()?;
         self.move_prefix(rolled.shift)?;
         let rope = self.llama.rope.slots(rolled.position, 1, &self.places.shape.padding)?;

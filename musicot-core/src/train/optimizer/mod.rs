@@ -2,11 +2,11 @@
 //!
 //! All trainable parameters are moved into one contiguous tensor of which they become views, so that a step is a dozen
 //! operations however many parameters there are (with Muon, a few dozen for each shape of matrix), and the state is three tensors that can be
-//! saved and restored exactly.
+//! saved and restored exactly. On the CPU these operations go through it piece by piece, so that what one leaves in the caches the next finds there.
 
 mod muon;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Method, TrainConfig};
 use crate::{Error, ParamStore, Result, tensor};
@@ -14,11 +14,18 @@ use crate::{Error, ParamStore, Result, tensor};
 /// Keeps AdamW's step finite where a gradient has always been zero (the value of the paper).
 const EPSILON: f64 = 1e-8;
 
+/// Values that AdamW takes at once on the CPU. Larger results would also be memory that the system hands out, page by page, at every step anew.
+const PIECE: i64 = 1 << 17;
+
 /// The optimiser and the moving average of the weights.
 pub struct Optimizer {
     names: Vec<String>,
     params: Vec<Tensor>,
     weights: Tensor,
+    /// Sum over the micro-batches of a step.
+    gradient: Tensor,
+    /// Micro-batches in it.
+    summed: u32,
     /// Mean of the gradients.
     mean: Tensor,
     /// Mean of the squared gradients of what follows the stacks.
@@ -79,38 +86,61 @@ impl Optimizer {
             offset += count;
         }
         let ema = if with_ema { Some(tensor::copy(&weights)?) } else { None };
-        let mean = weights.f_zeros_like()?;
+        let (gradient, mean) = (weights.f_zeros_like()?, weights.f_zeros_like()?);
         let stacked: i64 = stacks.iter().map(Stack::numel).sum();
         let square = mean.f_narrow(0, stacked, offset - stacked)?.f_zeros_like()?;
-        Ok(Self { names, params, weights, mean, square, ema, stacks, decayed })
+        Ok(Self { names, params, weights, gradient, summed: 0, mean, square, ema, stacks, decayed })
     }
 
-    /// Forgets the gradients.
-    pub fn zero_grad(&mut self) {
-        self.params.iter_mut().for_each(Tensor::zero_grad);
+    /// Adds the gradient of `loss`, one value, to what the next [`Optimizer::step`] goes by. The graph below the loss is given back; `grad` of the parameters
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// libtorch refuses a loss of more than one value, or one that depends on no parameter.
+    pub fn backward(&mut self, loss: &Tensor) -> Result<()> {
+        let gradients = Tensor::f_run_backward(&[loss], &self.params, false, false)?;
+        let mut offset = 0;
+        for (param, gradient) in self.params.iter().zip(gradients) {
+            let count = param.numel() as i64;
+            let mut sum = self.gradient.f_narrow(0, offset, count)?;
+            offset += count;
+            match (gradient.defined(), self.summed) {
+                (true, 0) => sum.f_copy_(&gradient.f_reshape([-1])?)?,
+                (true, _) => drop(sum.f_add_(&gradient.f_reshape([-1])?)?),
+                // The loss does not depend on this one.
+                (false, 0) => drop(sum.f_zero_()?),
+                (false, _) => {}
+            }
+        }
+        self.summed += 1;
+        Ok(())
     }
 
-    /// One update from the accumulated gradients, divided by `config.accumulate`; `step` counts from 0. Returns the gradient's
+    /// One update from the gradients since the last one, their sum divided by `config.accumulate`; `step` counts from 0. Returns the gradient's
     /// norm before clipping; when it is not finite, nothing is changed.
     ///
     /// # Errors
     /// libtorch could not allocate.
     pub fn step(&mut self, config: &TrainConfig, step: u64) -> Result<f64> {
-        let gradients: Vec<Tensor> = self.params.iter().map(gradient).collect::<Result<_>>()?;
-        let mut gradient = flatten(&gradients)?.f_div_scalar(f64::from(config.accumulate))?;
-        let norm = gradient.f_norm()?.f_double_value(&[])?;
+        if std::mem::take(&mut self.summed) == 0 {
+            let _ = self.gradient.f_zero_()?;
+        }
+        if config.accumulate > 1 {
+            let _ = self.gradient.f_div_scalar_(f64::from(config.accumulate))?;
+        }
+        let norm = self.gradient.f_norm()?.f_double_value(&[])?;
         if !norm.is_finite() {
             return Ok(norm);
         }
         if config.clip_norm > 0.0 && norm > config.clip_norm {
-            gradient = gradient.f_mul_scalar(config.clip_norm / norm)?;
+            let _ = self.gradient.f_mul_scalar_(config.clip_norm / norm)?;
         }
         let rate = config.learning_rate_at(step);
         let _ = self.weights.f_narrow(0, 0, self.decayed)?.f_mul_scalar_(1.0 - rate * config.weight_decay)?;
         for stack in &self.stacks {
-            self.update_stack(stack, &gradient, rate)?;
+            self.update_stack(stack, rate)?;
         }
-        self.update_rest(&gradient, config, step)?;
+        self.update_rest(config, step)?;
         if let Some(ema) = &mut self.ema {
             // A young average follows closely, or the initial weights would linger.
             let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
@@ -120,8 +150,8 @@ impl Optimizer {
     }
 
     /// Muon, with Nesterov's momentum.
-    fn update_stack(&self, stack: &Stack, gradient: &Tensor, rate: f64) -> Result<()> {
-        let (gradient, mut mean) = (stack.of(gradient)?, stack.of(&self.mean)?);
+    fn update_stack(&self, stack: &Stack, rate: f64) -> Result<()> {
+        let (gradient, mut mean) = (stack.of(&self.gradient)?, stack.of(&self.mean)?);
         let _ = mean.f_lerp_(&gradient, 1.0 - muon::MOMENTUM)?;
         let step = muon::step_of(&gradient.f_lerp(&mean, muon::MOMENTUM)?)?;
         let _ = stack.of(&self.weights)?.f_sub_(&step.f_mul_scalar(rate)?)?;
@@ -129,20 +159,17 @@ impl Optimizer {
     }
 
     /// AdamW, of what follows the stacks.
-    fn update_rest(&mut self, gradient: &Tensor, config: &TrainConfig, step: u64) -> Result<()> {
-        let rest = self.square.numel() as i64;
-        if rest == 0 {
-            return Ok(());
+    fn update_rest(&self, config: &TrainConfig, step: u64) -> Result<()> {
+        let (rest, first) = (self.square.numel() as i64, self.stacks.iter().map(Stack::numel).sum::<i64>());
+        let piece = if self.square.device() == Device::Cpu { PIECE } else { rest.max(1) };
+        let mut start = 0;
+        while start < rest {
+            let count = piece.min(rest - start);
+            let of = |tensor: &Tensor| tensor.f_narrow(0, first + start, count);
+            let square = self.square.f_narrow(0, start, count)?;
+            adam(of(&self.weights)?, &of(&self.gradient)?, (of(&self.mean)?, square), config, step)?;
+            start += count;
         }
-        let of = |tensor: &Tensor| tensor.f_narrow(0, tensor.numel() as i64 - rest, rest);
-        let (gradient, mut mean) = (of(gradient)?, of(&self.mean)?);
-        let count = (step + 1) as f64;
-        let correction = (1.0 - config.beta1.powf(count), 1.0 - config.beta2.powf(count));
-        let _ = mean.f_lerp_(&gradient, 1.0 - config.beta1)?;
-        let _ = self.square.f_lerp_(&gradient.f_square()?, 1.0 - config.beta2)?;
-        let scale = self.square.f_div_scalar(correction.1)?.f_sqrt()?.f_add_scalar(EPSILON)?;
-        let change = mean.f_div(&scale)?.f_mul_scalar(config.learning_rate_at(step) / correction.0)?;
-        let _ = of(&self.weights)?.f_sub_(&change)?;
         Ok(())
     }
 
@@ -215,7 +242,20 @@ fn flatten(tensors: &[Tensor]) -> Result<Tensor> {
     Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
 }
 
-fn gradient(param: &Tensor) -> Result<Tensor> {
-    let gradient = param.f_grad()?;
-    if gradient.defined() { Ok(gradient) } else { Ok(param.f_zeros_like()?) }
+/// AdamW's change of some weights, views of flat buffers like their means.
+fn adam(
+    mut weights: Tensor,
+    gradient: &Tensor,
+    (mut mean, mut square): (Tensor, Tensor),
+    config: &TrainConfig,
+    step: u64,
+) -> Result<()> {
+    let count = (step + 1) as f64;
+    let correction = (1.0 - config.beta1.powf(count), 1.0 - config.beta2.powf(count));
+    let _ = mean.f_lerp_(gradient, 1.0 - config.beta1)?;
+    let _ = square.f_lerp_(&gradient.f_square()?, 1.0 - config.beta2)?;
+    let scale = square.f_div_scalar(correction.1)?.f_sqrt_()?.f_add_scalar_(EPSILON)?;
+    let change = mean.f_div(&scale)?.f_mul_scalar_(config.learning_rate_at(step) / correction.0)?;
+    let _ = weights.f_sub_(&change)?;
+    Ok(())
 }

@@ -49,15 +49,6 @@ impl<'a> FastSession<'a> {
         Ok(Self { llama, caches, places: Places::new(shape), shift: 0, buffers: Buffers::default() })
     }
 
-    fn check(&self, embeddings: &Tensor, new: i64) -> Result<()> {
-        shape::expect(
-            "embeddings [batch, new, dim]",
-            embeddings,
-            &[self.places.shape.batch(), new, self.llama.dim()],
-        )?;
-        Ok(shape::expect_kind("embeddings", embeddings, Kind::Float)?)
-    }
-
     /// Runs all layers over embeddings `[batch, new.count, dim]`; the last position's final hidden state `[batch, dim]`.
     fn run(&mut self, embeddings: &[f32], new: New) -> Result<Tensor> {
         let (dim, batch) = (self.llama.sizes.dim, self.places.shape.padding.len());
@@ -126,7 +117,7 @@ impl<'a> FastSession<'a> {
 
 impl LmSession for FastSession<'_> {
     fn extend(&mut self, embeddings: &Tensor) -> Result<Tensor> {
-        self.check(embeddings, shape::ANY)?;
+        self.places.check(embeddings, shape::ANY, self.llama.dim(), Kind::Float)?;
         let count = embeddings.size()[1];
         let slots = self.places.extend(count)?;
         let slot = slots.start as usize;
@@ -137,7 +128,7 @@ impl LmSession for FastSession<'_> {
     }
 
     fn roll(&mut self, embedding: &Tensor) -> Result<Tensor> {
-        self.check(embedding, 1)?;
+        self.places.check(embedding, 1, self.llama.dim(), Kind::Float)?;
         let rolled = self.places.roll()?;
         self.move_prefix(rolled.shift)?;
         let new = New {
