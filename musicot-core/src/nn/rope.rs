@@ -14,6 +14,7 @@ pub struct Rope {
 #[derive(Debug)]
 pub struct RopeTable {
     cos: Tensor,
+    /// Negative in the first half: what the second half adds to it is subtracted.
     sin: Tensor,
 }
 
@@ -65,8 +66,11 @@ impl Rope {
         };
         let positions = positions.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
         let angles = positions.f_mul(&self.inverse_frequencies)?;
-        let angles = Tensor::f_cat(&[&angles, &angles], -1)?;
-        Ok(RopeTable { cos: angles.f_cos()?, sin: angles.f_sin()? })
+        let (cos, sin) = (angles.f_cos()?, angles.f_sin()?);
+        Ok(RopeTable {
+            cos: Tensor::f_cat(&[&cos, &cos], -1)?,
+            sin: Tensor::f_cat(&[&sin.f_neg()?, &sin], -1)?,
+        })
     }
 
     /// The table for positions `start..start + count`.
@@ -93,8 +97,8 @@ impl RopeTable {
         let rotated = x.f_narrow(-1, 0, dims)?;
         let low = rotated.f_narrow(-1, 0, dims / 2)?;
         let high = rotated.f_narrow(-1, dims / 2, dims / 2)?;
-        let turned = Tensor::f_cat(&[&high.f_neg()?, &low], -1)?;
-        let rotated = rotated.f_mul(&cos)?.f_add(&turned.f_mul(&sin)?)?;
+        let swapped = Tensor::f_cat(&[&high, &low], -1)?;
+        let rotated = rotated.f_mul(&cos)?.f_add(&swapped.f_mul(&sin)?)?;
         if rest == 0 {
             return Ok(rotated);
         }

@@ -162,12 +162,20 @@ impl Optimizer {
     fn update_rest(&self, config: &TrainConfig, step: u64) -> Result<()> {
         let (rest, first) = (self.square.numel() as i64, self.stacks.iter().map(Stack::numel).sum::<i64>());
         let piece = if self.square.device() == Device::Cpu { PIECE } else { rest.max(1) };
+        let scratch = self.square.f_narrow(0, 0, piece.min(rest))?.f_empty_like()?;
         let mut start = 0;
         while start < rest {
             let count = piece.min(rest - start);
             let of = |tensor: &Tensor| tensor.f_narrow(0, first + start, count);
             let square = self.square.f_narrow(0, start, count)?;
-            adam(of(&self.weights)?, &of(&self.gradient)?, (of(&self.mean)?, square), config, step)?;
+            let means = (of(&self.mean)?, square);
+            adam(
+                of(&self.weights)?,
+                &of(&self.gradient)?,
+                means,
+                scratch.f_narrow(0, 0, count)?,
+                (config, step),
+            )?;
             start += count;
         }
         Ok(())
@@ -242,20 +250,23 @@ fn flatten(tensors: &[Tensor]) -> Result<Tensor> {
     Ok(Tensor::f_cat(&flat, 0)?.f_to_kind(Kind::Float)?)
 }
 
-/// AdamW's change of some weights, views of flat buffers like their means.
+/// AdamW's change of some weights, views of flat buffers like their means. What `scratch` holds is lost: it saves allocations.
 fn adam(
     mut weights: Tensor,
     gradient: &Tensor,
     (mut mean, mut square): (Tensor, Tensor),
-    config: &TrainConfig,
-    step: u64,
+    mut scratch: Tensor,
+    (config, step): (&TrainConfig, u64),
 ) -> Result<()> {
     let count = (step + 1) as f64;
     let correction = (1.0 - config.beta1.powf(count), 1.0 - config.beta2.powf(count));
     let _ = mean.f_lerp_(gradient, 1.0 - config.beta1)?;
-    let _ = square.f_lerp_(&gradient.f_square()?, 1.0 - config.beta2)?;
-    let scale = square.f_div_scalar(correction.1)?.f_sqrt_()?.f_add_scalar_(EPSILON)?;
-    let change = mean.f_div(&scale)?.f_mul_scalar_(config.learning_rate_at(step) / correction.0)?;
+    scratch.f_copy_(gradient)?;
+    let _ = square.f_lerp_(&scratch.f_square_()?, 1.0 - config.beta2)?;
+    scratch.f_copy_(&square)?;
+    let scale = scratch.f_div_scalar_(correction.1)?.f_sqrt_()?.f_add_scalar_(EPSILON)?;
+    let change =
+        mean.f_div_out(&scale, &scale)?.f_mul_scalar_(config.learning_rate_at(step) / correction.0)?;
     let _ = weights.f_sub_(&change)?;
     Ok(())
 }
