@@ -117,7 +117,8 @@ fn outcome(folder: &Path) -> (Vec<u8>, Vec<u8>, Vec<Value>) {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| {
         let mut line: Value = serde_json::from_str(line).unwrap();
-        assert!(line.as_object_mut().unwrap().remove("secs").unwrap().as_f64().unwrap() >= 0.0);
+        let mut take = |name: &str| line.as_object_mut().unwrap().remove(name).unwrap().as_f64().unwrap();
+        assert!(take("secs") >= 0.0 && (0.0..=1.0).contains(&take("loading_share")));
         line
     });
     (bytes("params.safetensors"), bytes("optimizer.safetensors"), lines.collect())

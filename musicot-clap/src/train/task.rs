@@ -1,7 +1,7 @@
 //! The loss of a micro-batch.
 
 use musicot_core::tch::{Kind, Tensor};
-use musicot_core::train::{Position, StepLoss, Task};
+use musicot_core::train::{Position, StepLoss, Task, loading};
 use musicot_core::{CounterRng, ParamStore, Result};
 
 use super::augment;
@@ -67,7 +67,8 @@ impl<'a> ClapTask<'a> {
         }
         let features = &self.model.config().features;
         let hop_secs = features.hop_samples as f64 / f64::from(features.sample_rate_hz);
-        let mel = augment::windows(&self.corpus, pairs, &self.config.augmentation, hop_secs, at.rng)?;
+        let changes = &self.config.augmentation;
+        let mel = loading(|| augment::windows(&self.corpus, pairs, changes, hop_secs, at.rng))?;
         self.model.embed_mel(&mel.f_to_device(self.model.params().device())?)
     }
 }

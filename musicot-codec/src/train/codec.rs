@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::train::{
-    Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit, start_from,
+    Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit, loading, start_from,
 };
 use musicot_core::{ParamStore, Storage, dsp, tensor};
 use serde::{Deserialize, Serialize};
@@ -196,7 +196,7 @@ impl Task for CodecTask {
         let clips = at.items(c.batch, self.pcm.len());
         let mut places = at.rng.stage("crop").at(at.index());
         let outcome = (|| {
-            let samples = crops(&self.pcm, &clips, self.crop(), || places.uniform_f64())?;
+            let samples = loading(|| crops(&self.pcm, &clips, self.crop(), || places.uniform_f64()))?;
             let samples = samples.f_to_device(self.codec.params().device())?;
             let shape = [c.batch as i64, c.model.latent_dim, c.crop_latents];
             let noise = at.rng.stage("noise").normal(at.index(), &shape, samples.device())?;

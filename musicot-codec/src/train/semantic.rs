@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use musicot_core::tch::{self, Device, Kind, Tensor};
-use musicot_core::train::{Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit};
+use musicot_core::train::{
+    Dataset, Observer, Position, RunDir, StepLoss, Summary, Task, TrainConfig, fit, loading,
+};
 use musicot_core::{ParamStore, Storage};
 use musicot_rvq::train::{LearnConfig, RvqLearner};
 use serde::{Deserialize, Serialize};
@@ -119,7 +121,7 @@ impl NoteTask {
     fn features(&self, at: &Position) -> Result<Tensor> {
         let clips = at.items(self.config.batch, self.pcm.len());
         let mut places = at.rng.stage("crop").at(at.index());
-        let samples = crops(&self.pcm, &clips, self.crop(), || places.uniform_f64())?;
+        let samples = loading(|| crops(&self.pcm, &clips, self.crop(), || places.uniform_f64()))?;
         let samples = samples.f_to_device(self.tokenizer.params().device())?;
         Ok(self.tokenizer.features().analyse(&samples)?)
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::loading::take_spent;
 use super::optimizer::Optimizer;
 use super::{Observer, Position, Precision, RunDir, StepReport, Task, TrainConfig};
 use crate::checkpoint::{self, Checkpoint, LoadOptions, Loading, Storage};
@@ -46,7 +47,7 @@ pub fn fit(
     let mut optimizer = Optimizer::new(task.params(), config.optimizer, config.ema_decay > 0.0)?;
     let (first, last_line) = resume(task, &optimizer, run)?;
     let mut summary = summary_of(first, config, last_line.as_ref());
-    let clock = Clock::after(last_line.as_ref());
+    let mut clock = Clock::after(last_line.as_ref());
     let mut bad_steps = 0;
     for step in first..config.steps {
         let report = train_step(task, &mut optimizer, config, step)?;
@@ -58,7 +59,7 @@ pub fn fit(
         let is_validation = is_validation(config, report.step);
         let report = finish_step(task, &mut optimizer, is_validation, report, &mut summary)?;
         if is_validation || report.step % config.log_every == 0 {
-            run.log(&to_json(&report, clock.secs()))?;
+            run.log(&to_json(&report, clock.read()))?;
         }
         let goes_on = observer.on_step(&report);
         if report.step % config.checkpoint_every == 0 || summary.finished || !goes_on {
@@ -78,20 +79,34 @@ pub fn fit(
     Ok(summary)
 }
 
-/// Training time, that of earlier processes included.
+/// Training time.
 struct Clock {
+    /// Of earlier processes.
     earlier_secs: f64,
     started: Instant,
+    last_read_secs: f64,
+}
+
+/// What a [`Clock`] says.
+struct Times {
+    /// Since the start of the training, that of earlier processes included.
+    secs: f64,
+    /// Of the time since the last reading, 0..=1.
+    loading_share: f64,
 }
 
 impl Clock {
     fn after(last_line: Option<&Value>) -> Self {
         let earlier_secs = last_line.and_then(|line| line["secs"].as_f64()).unwrap_or(0.0);
-        Self { earlier_secs, started: Instant::now() }
+        let _of_another_run = take_spent();
+        Self { earlier_secs, started: Instant::now(), last_read_secs: earlier_secs }
     }
 
-    fn secs(&self) -> f64 {
-        self.earlier_secs + self.started.elapsed().as_secs_f64()
+    fn read(&mut self) -> Times {
+        let secs = self.earlier_secs + self.started.elapsed().as_secs_f64();
+        let since = secs - self.last_read_secs;
+        self.last_read_secs = secs;
+        Times { secs, loading_share: (take_spent().as_secs_f64() / since.max(1e-9)).min(1.0) }
     }
 }
 
@@ -204,13 +219,14 @@ fn restore(path: &Path, optimizer: &Optimizer) -> Result<()> {
     Loading::new(&saved, &LoadOptions::default(), optimizer.state())?.fill(|_| true)
 }
 
-fn to_json(report: &StepReport, secs: f64) -> Value {
+fn to_json(report: &StepReport, times: Times) -> Value {
     let mut line = json!({
         "step": report.step,
         "loss": report.loss,
         "learning_rate": report.learning_rate,
         "gradient_norm": report.gradient_norm,
-        "secs": secs,
+        "secs": times.secs,
+        "loading_share": times.loading_share,
     });
     for (name, value) in &report.metrics {
         line[name] = json!(value);

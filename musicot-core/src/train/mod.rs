@@ -5,6 +5,7 @@
 mod config;
 mod dataset;
 mod fit;
+mod loading;
 mod observer;
 mod optimizer;
 #[cfg(feature = "plot")]
@@ -16,6 +17,7 @@ mod task;
 pub use config::{Method, Precision, TrainConfig};
 pub use dataset::{Dataset, LyricLine, Record, Section, Split, Stem, Tags};
 pub use fit::{Summary, fit};
+pub use loading::loading;
 pub use observer::{Observer, ProgressBar, Silent, StepReport};
 pub use optimizer::Optimizer;
 #[cfg(feature = "plot")]

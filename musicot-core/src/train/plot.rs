@@ -46,7 +46,7 @@ fn read_lines(path: &Path) -> Result<Vec<Map<String, Value>>> {
 fn panels(lines: &[Map<String, Value>]) -> Vec<LineChart> {
     let names: BTreeSet<&str> = lines.iter().flat_map(|line| line.keys().map(String::as_str)).collect();
     let mut groups: BTreeMap<(u8, &str), Vec<&str>> = BTreeMap::new();
-    for name in names.into_iter().filter(|name| !matches!(*name, "step" | "secs")) {
+    for name in names.into_iter().filter(|name| !matches!(*name, "step" | "secs" | "loading_share")) {
         let subject = name.strip_prefix("valid_").unwrap_or(name);
         let rank = match subject {
             "loss" => 0,

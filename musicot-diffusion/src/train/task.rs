@@ -1,7 +1,7 @@
 //! The loss and the validation.
 
 use musicot_core::tch::{Device, Kind, Tensor};
-use musicot_core::train::{Position, StepLoss, Task, start_from};
+use musicot_core::train::{Position, StepLoss, Task, loading, start_from};
 use musicot_core::{CounterRng, ParamStore};
 
 use super::batch::{self, Batch};
@@ -75,7 +75,8 @@ impl Task for DiffusionTask {
     fn loss(&mut self, at: &Position) -> Result<StepLoss> {
         let (index, c) = (at.index(), &self.config);
         let (frames, places) = batch::draw_places(&self.data, &c.crops, at.rng, index);
-        let Batch { latents, mut condition } = batch::read(&self.data, frames, &places, self.device)?;
+        let Batch { latents, mut condition } =
+            loading(|| batch::read(&self.data, frames, &places, self.device))?;
         let known = batch::draw_known(&c.crops, at.rng, index, (places.len(), frames), self.device)?;
         condition.keep = batch::draw_keep(&c.dropout, at.rng, index, places.len(), self.device)?;
         let latents = self.model.normalize(&latents)?;

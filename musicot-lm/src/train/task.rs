@@ -4,7 +4,7 @@ use std::path::Path;
 
 use musicot_core::ParamStore;
 use musicot_core::tch::{Device, Kind, Tensor};
-use musicot_core::train::{Observer, Position, RunDir, StepLoss, Summary, Task, fit, start_from};
+use musicot_core::train::{Observer, Position, RunDir, StepLoss, Summary, Task, fit, loading, start_from};
 
 use super::batch::example;
 use super::measure::{NllConfig, PlanSource, audio_nll_per_piece, mean, thought_nll_per_piece};
@@ -74,7 +74,7 @@ impl LmTask {
                 example(&self.data.pieces()[*item], windows, &self.config, self.model.vocab(), &mut draws)?;
             self.model.encode_song(&song)
         });
-        let songs = songs.collect::<Result<Vec<_>>>()?;
+        let songs = loading(|| songs.collect::<Result<Vec<_>>>())?;
         let loss = self.model.batch_loss(&songs)?;
         let audio = loss.audio.f_mean(Kind::Float)?;
         let mut total = audio.f_mul_scalar(self.config.audio_loss)?;
