@@ -145,6 +145,18 @@ fn parameters_keep_shape_values_and_their_handles() {
 }
 
 #[test]
+fn losses_that_cannot_be_differentiated_are_refused() {
+    let store = ParamStore::new(Device::Cpu, 2);
+    let param = store.root().param("w", &[2, 2], Init::Normal(1.0)).unwrap();
+    let mut optimizer = Optimizer::new(&store, Method::AdamW, false).unwrap();
+    let sum = param.sum(Kind::Float);
+    for loss in [sum.detach(), param.sum_dim_intlist([1].as_slice(), false, Kind::Float)] {
+        assert!(matches!(optimizer.backward(&loss), Err(Error::Input { .. })));
+    }
+    optimizer.backward(&sum).unwrap();
+}
+
+#[test]
 fn a_model_without_parameters_is_refused() {
     let store = ParamStore::new(Device::Cpu, 2);
     let _ = store.root().param("w", &[2], Init::Const(0.0)).unwrap();

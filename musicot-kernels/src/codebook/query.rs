@@ -20,6 +20,12 @@ pub(super) struct Query {
     pub(super) slack: f32,
 }
 
+/// Where squared differences may leave the range of f32, every codeword stays possible.
+const MOST_LENGTH: f32 = 4e18;
+
+/// More than products of small numbers lose because f32 has no smaller ones.
+const UNDERFLOW: f32 = 1e-36;
+
 /// What is lost in sums of f32, of the sum; lengths are made longer by it.
 const WIDER: f32 = 1.0 + 1e-4;
 
@@ -29,7 +35,12 @@ impl Query {
         self.fours.resize(vector.len().div_ceil(4), [128; 4]);
         let round = Round { vector, codes: self.fours.as_flattened_mut() };
         (self.scale, self.length, self.error) = isa.run(round);
-        self.slack = (self.length + self.error).powi(2) * f32_loss(vector.len());
+        let length = self.length + self.error;
+        self.slack = if length < MOST_LENGTH {
+            length * length * f32_loss(vector.len()) + UNDERFLOW
+        } else {
+            f32::INFINITY
+        };
     }
 }
 

@@ -97,6 +97,18 @@ fn numbers_at_the_ends_of_f32_are_compared_too() {
 }
 
 #[test]
+fn vectors_of_any_size_get_alone_what_they_get_among_others() {
+    for (words, x) in [([1.1e-20_f32, 1.141e-20], 1.1e-20_f32), ([-1.5e19, -1.0e19], 1.5e19)] {
+        let book = Codebook::new(&words, 1).unwrap();
+        for isa in Isa::available() {
+            let book = book.with_isa(isa);
+            assert_eq!(codes(&book, &[x]), [0]);
+            assert_eq!(codes(&book, &[x; MANY]), [0; MANY], "{x}, {}", isa.name());
+        }
+    }
+}
+
+#[test]
 fn what_is_no_number_gets_some_codeword() {
     let book = Codebook::new(&Draws::new(1).vector(70 * 5), 5).unwrap();
     for isa in Isa::available() {

@@ -96,8 +96,12 @@ impl Optimizer {
     /// stays as it is.
     ///
     /// # Errors
-    /// libtorch refuses a loss of more than one value, or one that depends on no parameter.
+    /// [`Error::Input`] for a loss of more than one value, or one without a graph.
     pub fn backward(&mut self, loss: &Tensor) -> Result<()> {
+        // tch hands such a loss to libtorch's engine unchecked, which would end the process.
+        if loss.numel() != 1 || !loss.requires_grad() {
+            return Err(Error::input("loss", "expected one value that depends on a parameter"));
+        }
         let gradients = Tensor::f_run_backward(&[loss], &self.params, false, false)?;
         let mut offset = 0;
         for (param, gradient) in self.params.iter().zip(gradients) {
