@@ -66,7 +66,7 @@ fn by_integers(rows: &Tensor, books: &[Codebook]) -> Result<Tensor> {
         let results = others.into_iter().map(|other| other.join().unwrap_or_else(|_| Err(lost())));
         results.fold(own, Result::and)
     })?;
-    Ok(Tensor::f_from_slice(&codes)?.f_reshape([count, books.len() as i64])?.f_to_device(rows.device())?)
+    Ok(Tensor::f_from_slice(&codes)?.f_reshape([count, books.len() as i64])?)
 }
 
 fn lost() -> Error {

@@ -8,7 +8,8 @@ thread_local! {
 }
 
 /// Runs `work`, which reads or makes what a micro-batch is made of, and counts its time: [`super::fit`] logs the share of loading in all time since
-/// the line before, as `loading_share`. Nothing else is computed meanwhile, so that it is the share in which a device stands idle.
+/// the line before, as `loading_share`. On the CPU nothing else is computed meanwhile; a GPU may still be at work on the step before. Calls are not
+/// nested, or their time would count twice.
 pub fn loading<R>(work: impl FnOnce() -> R) -> R {
     let started = Instant::now();
     let made = work();

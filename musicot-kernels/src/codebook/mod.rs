@@ -69,7 +69,7 @@ impl Codebook {
         matches!(Isa::best().0, Kind::Avx512(_))
     }
 
-    /// The same codewords for other instructions: the same codes.
+    /// The same codewords for other instructions: the same codes, but that plain Rust may choose otherwise among distances that differ by the rounding of f32.
     #[must_use]
     pub fn with_isa(&self, isa: Isa) -> Self {
         Self { isa, ..self.clone() }

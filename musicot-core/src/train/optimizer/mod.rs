@@ -2,7 +2,7 @@
 //!
 //! All trainable parameters are moved into one contiguous tensor of which they become views, so that a step is a dozen
 //! operations however many parameters there are (with Muon, a few dozen for each shape of matrix), and the state is three tensors that can be
-//! saved and restored exactly. On the CPU these operations go through it piece by piece, so that what one leaves in the caches the next finds there.
+//! saved and restored exactly. On the CPU AdamW's operations go through it piece by piece, so that what one leaves in the caches the next finds there.
 
 mod muon;
 
