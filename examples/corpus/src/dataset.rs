@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::compose::compose_solo;
 use crate::error::{Error, Result};
-use crate::family::Split;
+use crate::family::{Family, Split};
 use crate::manifest::{PieceRecord, audio_path, midi_path, stem_path};
 use crate::midi::to_midi;
 use crate::piece::Piece;
@@ -36,7 +37,7 @@ pub struct Corpus {
     pub out: PathBuf,
     /// How much to make.
     pub amount: Amount,
-    /// The seed; piece `i` depends only on it, the split and `i` (and on the scores, if any).
+    /// The seed; piece `i` depends only on it, the split and `i` (and on the scores and `solos_from`, if any).
     pub seed: u64,
     /// Which half of a corpus this is.
     pub split: Split,
@@ -46,8 +47,22 @@ pub struct Corpus {
     pub scores: Option<PathBuf>,
     /// Pieces, from the first on, whose parts are written alone too.
     pub stems: u64,
+    /// From this piece on each is for one instrument, and the families take turns; `None`: they never do.
+    pub solos_from: Option<u64>,
     /// Threads; `None`: one per core.
     pub jobs: Option<usize>,
+}
+
+impl Corpus {
+    /// Piece `index`: a solo, or whatever [`make`] makes.
+    fn piece(&self, index: u64, scores: Option<&Scores>) -> Piece {
+        let turn = self.solos_from.and_then(|first| index.checked_sub(first));
+        let soloist = turn.and_then(|turn| Family::ALL.get(turn as usize % Family::ALL.len()));
+        match soloist {
+            Some(family) => compose_solo(self.seed, index, self.split, *family),
+            None => make(self.seed, index, self.split, scores),
+        }
+    }
 }
 
 /// What a run made.
@@ -75,6 +90,8 @@ struct Settings {
     /// Fingerprint of the scores, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scores: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    solos_from: Option<u64>,
 }
 
 /// Called after every piece: pieces done, pieces in all.
@@ -102,7 +119,7 @@ pub fn write_corpus(corpus: &Corpus, progress: Progress<'_>) -> Result<Report> {
         (0..count)
             .into_par_iter()
             .map(|index| {
-                let piece = make(corpus.seed, index, corpus.split, scores);
+                let piece = corpus.piece(index, scores);
                 if !is_finished(corpus, &piece) {
                     write_piece(corpus, &renderer, &piece)?;
                     rendered.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +152,7 @@ fn pieces(corpus: &Corpus, scores: Option<&Scores>) -> Result<u64> {
             let mut left = hours * 3600.0;
             let mut count = 0;
             while left > 0.0 {
-                left -= make(corpus.seed, count, corpus.split, scores).duration_secs();
+                left -= corpus.piece(count, scores).duration_secs();
                 count += 1;
             }
             count
@@ -170,6 +187,7 @@ fn prepare(corpus: &Corpus, scores: Option<&Scores>) -> Result<()> {
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         scores: scores.map(|scores| scores.fingerprint().to_owned()),
+        solos_from: corpus.solos_from,
     };
     let path = corpus.out.join("corpus.json");
     if path.exists() {
@@ -189,8 +207,8 @@ fn prepare(corpus: &Corpus, scores: Option<&Scores>) -> Result<()> {
     write_whole(&path, text.as_bytes())
 }
 
-fn told(settings: &Settings) -> String {
-    settings.scores.clone().unwrap_or_else(|| "none".to_owned())
+fn told(setting: Option<&impl ToString>) -> String {
+    setting.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 fn check_same(path: &Path, found: &Settings, wanted: &Settings) -> Result<()> {
@@ -199,7 +217,8 @@ fn check_same(path: &Path, found: &Settings, wanted: &Settings) -> Result<()> {
         ("seed", found.seed.to_string(), wanted.seed.to_string()),
         ("split", found.split.name().to_owned(), wanted.split.name().to_owned()),
         ("soundfont", found.soundfont.clone(), wanted.soundfont.clone()),
-        ("scores", told(found), told(wanted)),
+        ("scores", told(found.scores.as_ref()), told(wanted.scores.as_ref())),
+        ("solos from", told(found.solos_from.as_ref()), told(wanted.solos_from.as_ref())),
     ];
     match fields.into_iter().find(|(_, found, wanted)| found != wanted) {
         Some((field, found, wanted)) => {

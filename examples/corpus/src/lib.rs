@@ -17,7 +17,7 @@ mod theory;
 mod wav;
 mod words;
 
-pub use compose::compose;
+pub use compose::{compose, compose_solo};
 pub use dataset::{Amount, Corpus, Progress, Report, write_corpus};
 pub use error::{Error, Result};
 pub use family::{Family, Program, Split, mentioned};

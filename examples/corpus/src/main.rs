@@ -21,6 +21,8 @@ Usage: musicot-corpus --out DIR (--hours H | --pieces N) [options]
                     [/usr/share/sounds/sf2/FluidR3_GM.sf2]
   --scores DIR      arrange a fifth of the pieces from the public-domain scores in DIR
                     (MIDI files with their provenance, see scores/export.py)
+  --solos-from N    pieces from number N on are for one instrument each, all twelve
+                    families by turns
   --stems[=N]       write every part alone too, of all pieces or of the first N
   --jobs N          threads [one per core]
   -h, --help        this text
@@ -103,6 +105,7 @@ fn arguments() -> Result<Option<Corpus>> {
         soundfont: PathBuf::from("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
         scores: None,
         stems: 0,
+        solos_from: None,
         jobs: None,
     };
     let mut parser = lexopt::Parser::from_env();
@@ -114,7 +117,10 @@ fn arguments() -> Result<Option<Corpus>> {
                 corpus.stems = count.transpose()?.unwrap_or(u64::MAX);
                 continue;
             }
-            Long("out" | "hours" | "pieces" | "seed" | "split" | "soundfont" | "scores" | "jobs") => {}
+            Long(
+                "out" | "hours" | "pieces" | "seed" | "split" | "soundfont" | "scores" | "solos-from"
+                | "jobs",
+            ) => {}
             other => return Err(refused(other.unexpected())),
         }
         let name = match argument {
@@ -129,6 +135,7 @@ fn arguments() -> Result<Option<Corpus>> {
             "hours" => amount = Some(Amount::Hours(value.parse().map_err(refused)?)),
             "pieces" => amount = Some(Amount::Pieces(value.parse().map_err(refused)?)),
             "seed" => corpus.seed = value.parse().map_err(refused)?,
+            "solos-from" => corpus.solos_from = Some(value.parse().map_err(refused)?),
             "jobs" => corpus.jobs = Some(value.parse().map_err(refused)?),
             _ => corpus.split = split(&value.string().map_err(refused)?)?,
         }

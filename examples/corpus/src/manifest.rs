@@ -44,8 +44,9 @@ pub struct PieceRecord {
 pub struct Tags {
     /// Beats per minute: quarter notes, in 6/8 dotted ones.
     pub tempo_bpm: f64,
-    /// The home key, such as `C major` or `F# minor`.
-    pub key: String,
+    /// The home key, such as `C major` or `F# minor`; absent where drums are alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Such as `3/4`; empty in manifests older than this field.
     #[serde(default)]
     pub metre: String,
@@ -79,7 +80,7 @@ pub struct SectionRecord {
     pub start_secs: f64,
     /// End: the start of the next section, or the duration.
     pub end_secs: f64,
-    /// Its key; empty in manifests older than this field.
+    /// Its key; empty where drums are alone, and in manifests older than this field.
     #[serde(default)]
     pub key: String,
     /// Families that play in it.
@@ -111,7 +112,7 @@ impl PieceRecord {
             captions: piece.captions.clone(),
             tags: Tags {
                 tempo_bpm: f64::from(piece.beats_per_minute()),
-                key: piece.key.name(),
+                key: piece.has_key().then(|| piece.key.name()),
                 metre: piece.metre.name().to_owned(),
                 style: piece.style.to_owned(),
                 mood: piece.mood.to_owned(),
@@ -177,7 +178,7 @@ fn sections(piece: &Piece) -> Vec<SectionRecord> {
             label: section.label.name().to_owned(),
             start_secs: rounded(piece.secs(section.start)),
             end_secs: if index == last { piece.duration_secs() } else { rounded(piece.secs(section.end)) },
-            key: section.key.name(),
+            key: if piece.has_key() { section.key.name() } else { String::new() },
             instruments: section.families.iter().map(|family| family.name().to_owned()).collect(),
             caption: section.caption.clone(),
         })

@@ -167,6 +167,11 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// Whether anything is heard of its key: not where drums are alone.
+    pub fn has_key(&self) -> bool {
+        self.parts.iter().any(|part| part.family != Family::Drums)
+    }
+
     /// The six-digit name of its files.
     pub fn id(&self) -> String {
         format!("{:06}", self.index)

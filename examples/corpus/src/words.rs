@@ -4,7 +4,7 @@ mod facts;
 mod synonyms;
 mod templates;
 
-use crate::family::Split;
+use crate::family::{Family, Split};
 use crate::piece::{Label, Part, Piece, Role, Section};
 use crate::rng::Rng;
 use crate::style::Style;
@@ -57,13 +57,20 @@ fn captions(piece: &Piece, style: &Style, templates: &Templates, rng: &mut Rng) 
         2 => templates.duo,
         _ => templates.full,
     };
-    let mut order: Vec<&'static str> = full.to_vec();
+    let mut order = tellable(full, piece);
     rng.shuffle(&mut order);
     let mut chosen: Vec<&'static str> = order.into_iter().take(3).collect();
-    chosen.push(rng.word(templates.list));
-    chosen.push(rng.word(templates.story));
-    chosen.push(rng.word(templates.fact));
+    for list in [templates.list, templates.story, templates.fact] {
+        chosen.push(rng.word(&tellable(list, piece)));
+    }
     chosen.into_iter().map(|template| fill(template, piece, style, rng)).collect()
+}
+
+/// The templates that say nothing of a key where drums are alone.
+fn tellable(templates: &[&'static str], piece: &Piece) -> Vec<&'static str> {
+    let is_true =
+        |template: &&&str| piece.has_key() || !(template.contains("{key}") || template.contains("{mode}"));
+    templates.iter().filter(is_true).copied().collect()
 }
 
 /// Puts words into a template; every mention draws its own.
@@ -203,7 +210,14 @@ fn section_caption(piece: &Piece, index: usize, templates: &Templates, rng: &mut
         .replace("{mood}", synonyms::mood(piece.mood, piece.split, rng))
         .replace("{change}", change(before, section, rng))
         .replace("{way}", way(piece, index, rng))
-        .replace("{tune}", if tune.is_some() { "a melody" } else { "an accompaniment" });
+        .replace(
+            "{tune}",
+            match tune {
+                Some(_) => "a melody",
+                None if parts.iter().all(|part| part.family == Family::Drums) => "a beat",
+                None => "an accompaniment",
+            },
+        );
     polish(&text)
 }
 
@@ -230,7 +244,7 @@ fn change(before: Option<&Section>, now: &Section, rng: &mut Rng) -> &'static st
 fn way(piece: &Piece, index: usize, rng: &mut Rng) -> &'static str {
     let section = &piece.sections[index];
     let next = piece.sections.get(index + 1);
-    if section.key != piece.key {
+    if piece.has_key() && section.key != piece.key {
         return rng.word(&[", in a new key", ", away from the home key"]);
     }
     match next {

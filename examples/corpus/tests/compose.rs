@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::check;
 use musicot_corpus::{
     Chord, Family, Key, Label, Metre, Note, Piece, Role, STYLES, Section, Split, TICKS_PER_BEAT, compose,
-    mentioned, to_midi,
+    compose_solo, mentioned, to_midi,
 };
 use proptest::prelude::*;
 
@@ -58,6 +58,28 @@ fn solos_duos_and_lyrics_have_their_shares() {
     let soloists: BTreeSet<_> =
         pieces.iter().filter(|piece| piece.parts.len() == 1).map(|piece| piece.parts[0].family).collect();
     assert!(soloists.len() >= 8 && !soloists.contains(&Family::Drums), "{soloists:?}");
+}
+
+#[test]
+fn a_solo_is_for_one_instrument_of_the_family_in_every_section() {
+    for family in Family::ALL {
+        for split in [Split::Train, Split::Heldout] {
+            for index in 0..20 {
+                let piece = compose_solo(7, index, split, family);
+                let families: Vec<Family> = piece.parts.iter().map(|part| part.family).collect();
+                assert_eq!(families, [family]);
+                assert!(piece.sections.iter().all(|section| section.families == [family]), "{piece:?}");
+                let captions =
+                    piece.captions.iter().chain(piece.sections.iter().map(|section| &section.caption));
+                for caption in captions {
+                    assert!(mentioned(caption).iter().all(|named| *named == family), "{caption}");
+                    let tells_key = caption.contains("major") || caption.contains("minor");
+                    assert!(family != Family::Drums || !tells_key, "drums have no key: {caption}");
+                }
+                check(&piece).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn corpus(out: &Path, soundfont: &Path, pieces: u64) -> Corpus {
         soundfont: soundfont.to_path_buf(),
         scores: None,
         stems: u64::MAX,
+        solos_from: None,
         jobs: Some(1),
     }
 }
@@ -75,6 +76,14 @@ fn a_corpus_is_written_resumed_and_repeatable() {
     fs::write(one.join(&records[2].audio), &before[2][..1000]).unwrap();
     let report = write_corpus(&corpus(&one, &soundfont, 4), &|_, _| {}).unwrap();
     assert_eq!((report.rendered, report.skipped), (2, 2));
+    // From piece 4 on they are solos, the families in their order.
+    let longer = Corpus { solos_from: Some(4), ..corpus(&folder.path().join("solos"), &soundfont, 6) };
+    write_corpus(&longer, &|_, _| {}).unwrap();
+    let solos = read_manifest(&folder.path().join("solos/manifest.jsonl")).unwrap();
+    assert_eq!(solos[..4], records);
+    assert_eq!(solos[4].tags.instruments, ["piano"]);
+    assert_eq!(solos[5].tags.instruments, ["organ"]);
+
     let parallel = Corpus { jobs: Some(3), stems: 1, ..corpus(&two, &soundfont, 4) };
     write_corpus(&parallel, &|_, _| {}).unwrap();
     let with_stems = read_manifest(&two.join("manifest.jsonl")).unwrap();

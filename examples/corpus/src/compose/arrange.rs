@@ -40,16 +40,17 @@ const MELODIC: &[Family] = &[
 const CHORDAL: &[Family] =
     &[Family::Piano, Family::Organ, Family::Guitar, Family::Mallets, Family::Pad, Family::Strings];
 
-/// Draws the players: one (any pitched family), two, or three to five.
-pub(crate) fn players(style: &'static Style, split: Split, rng: &mut Rng) -> Vec<Player> {
-    let size = rng.unit();
-    let cast = if size < SOLO_SHARE {
-        let pitched = &Family::ALL[..Family::ALL.len() - 1];
-        vec![(Role::Solo, rng.pick(pitched).copied().unwrap_or(Family::Piano))]
-    } else if size < SOLO_SHARE + DUO_SHARE {
-        duo(style, rng)
-    } else {
-        ensemble(style, rng)
+/// Draws the players: the soloist where there is to be one, else one (any pitched family), two, or three to five.
+pub(crate) fn players(
+    style: &'static Style,
+    split: Split,
+    soloist: Option<Family>,
+    rng: &mut Rng,
+) -> Vec<Player> {
+    let cast = match soloist {
+        Some(Family::Drums) => vec![(Role::Drums, Family::Drums)],
+        Some(family) => vec![(Role::Solo, family)],
+        None => cast(style, rng),
     };
     let novel = split == Split::Heldout && rng.chance(NOVEL_SHARE);
     // At least one part of such a piece is new, the others often.
@@ -64,6 +65,18 @@ pub(crate) fn players(style: &'static Style, split: Split, rng: &mut Rng) -> Vec
 }
 
 type Cast = Vec<(Role, Family)>;
+
+fn cast(style: &Style, rng: &mut Rng) -> Cast {
+    let size = rng.unit();
+    if size < SOLO_SHARE {
+        let pitched = &Family::ALL[..Family::ALL.len() - 1];
+        vec![(Role::Solo, rng.pick(pitched).copied().unwrap_or(Family::Piano))]
+    } else if size < SOLO_SHARE + DUO_SHARE {
+        duo(style, rng)
+    } else {
+        ensemble(style, rng)
+    }
+}
 
 fn duo(style: &Style, rng: &mut Rng) -> Cast {
     let mut cast = Cast::new();
@@ -176,10 +189,8 @@ pub(crate) fn activate(sections: &mut [PlannedSection], players: &[Player], styl
             Label::Bridge => bridge_share(role),
             Label::Outro => ending_share(ending, role),
         };
-        let mut active: Vec<bool> = players
-            .iter()
-            .map(|player| player.role == Role::Solo || rng.chance(share(player.role)))
-            .collect();
+        let mut active: Vec<bool> =
+            players.iter().map(|player| players.len() == 1 || rng.chance(share(player.role))).collect();
         if !active.contains(&true) || only_rhythm(&active, players) {
             wake_one(&mut active, players, rng);
         }

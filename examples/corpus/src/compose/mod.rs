@@ -13,7 +13,7 @@ mod plan;
 mod progression;
 mod voicing;
 
-use crate::family::Split;
+use crate::family::{Family, Split};
 use crate::piece::{ChordSpan, Label, Lyric, Note, Part, Piece, Role, STEP, Section};
 use crate::rng::{Purpose, Rng};
 use crate::{lyrics, words};
@@ -22,8 +22,17 @@ use plan::Plan;
 
 /// Composes piece `index` of the corpus of `seed`. The result depends on nothing else.
 pub fn compose(seed: u64, index: u64, split: Split) -> Piece {
+    written(seed, index, split, None)
+}
+
+/// Composes piece `index` for one instrument of a family (drums, too).
+pub fn compose_solo(seed: u64, index: u64, split: Split, soloist: Family) -> Piece {
+    written(seed, index, split, Some(soloist))
+}
+
+fn written(seed: u64, index: u64, split: Split, soloist: Option<Family>) -> Piece {
     let mut rng = Rng::for_piece(seed, index, Purpose::Music);
-    let plan = Plan::draw(&mut rng, split);
+    let plan = Plan::draw(&mut rng, split, soloist);
     let mut parts: Vec<Part> =
         (0..plan.players.len()).map(|player| write_part(&plan, player, &mut rng)).collect();
     let mut humanise = Rng::for_piece(seed, index, Purpose::Humanise);

@@ -3,7 +3,7 @@
 use super::arrange::{self, Player};
 use super::form::{self, PlannedSection};
 use super::harmony::Harmony;
-use crate::family::Split;
+use crate::family::{Family, Split};
 use crate::metre::Metre;
 use crate::piece::{Label, Role, TAIL_SECS, secs_to_ticks};
 use crate::rng::Rng;
@@ -24,15 +24,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Draws a plan.
-    pub(crate) fn draw(rng: &mut Rng, split: Split) -> Self {
-        let style: &'static Style = STYLES[rng.int(0, STYLES.len() - 1)];
+    /// Draws a plan; `soloist` is the only one to play, if there is to be one.
+    pub(crate) fn draw(rng: &mut Rng, split: Split, soloist: Option<Family>) -> Self {
+        let style = style(soloist, rng);
         let mode = if rng.chance(style.minor_share) { Mode::Minor } else { Mode::Major };
         let key = Key { tonic: rng.int(0, 11) as u8, mode };
         let metre = Metre::ALL[rng.weighted(&style.metres)];
         let tempo_bpm = tempo(style, metre, rng);
         let mut sections = form::draw(style, key, tempo_bpm, metre, rng);
-        let players = arrange::players(style, split, rng);
+        let players = arrange::players(style, split, soloist, rng);
         arrange::activate(&mut sections, &players, style, rng);
         let harmony = Harmony::draw(style, key, tempo_bpm, metre, &sections, rng);
         Self { style, key, tempo_bpm, metre, sections, players, harmony }
@@ -113,6 +113,16 @@ impl Plan {
     /// How hard notes are struck at a tick of a section: 60 to 110 before accents.
     pub(crate) fn velocity(&self, section: &PlannedSection, tick: u32) -> f64 {
         60.0 + 50.0 * self.energy(section, tick)
+    }
+}
+
+/// Any style; drums alone need one that has grooves.
+fn style(soloist: Option<Family>, rng: &mut Rng) -> &'static Style {
+    loop {
+        let style: &'static Style = STYLES[rng.int(0, STYLES.len() - 1)];
+        if soloist != Some(Family::Drums) || !style.grooves.is_empty() {
+            return style;
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn metre(piece: &Piece, style: &Style, rng: &mut Rng) -> &'static str {
 
 /// Changes of key.
 fn keys(piece: &Piece, rng: &mut Rng) -> Option<&'static str> {
-    let away = piece.sections.iter().find(|section| section.key != piece.key)?;
+    let away = piece.sections.iter().find(|section| piece.has_key() && section.key != piece.key)?;
     Some(match away.label {
         Label::Bridge if away.key.mode != piece.key.mode => match away.key.mode {
             Mode::Major => rng.word(&["a bridge that turns to major", "a brighter bridge in another key"]),
