@@ -60,17 +60,23 @@ fn by_integers(rows: &Tensor, books: &[Codebook]) -> Result<Tensor> {
     let mut shares = values.chunks_mut(share * dim).zip(codes.chunks_mut(share * books.len()));
     thread::scope(|scope| {
         let own = shares.next();
-        let others: Vec<_> =
-            shares.map(|(rows, codes)| scope.spawn(move || descend(rows, books, codes))).collect();
+        let start =
+            |(rows, codes)| thread::Builder::new().spawn_scoped(scope, move || descend(rows, books, codes));
+        let others: Vec<_> = shares.map(start).collect();
         let own = own.map_or(Ok(()), |(rows, codes)| descend(rows, books, codes));
-        let results = others.into_iter().map(|other| other.join().unwrap_or_else(|_| Err(lost())));
+        let results = others.into_iter().map(|other| match other {
+            Ok(other) => {
+                other.join().unwrap_or_else(|_| Err(lost("a thread that searched codewords has ended")))
+            }
+            Err(e) => Err(lost(&format!("no thread can be started to search codewords: {e}"))),
+        });
         results.fold(own, Result::and)
     })?;
     Ok(Tensor::f_from_slice(&codes)?.f_reshape([count, books.len() as i64])?)
 }
 
-fn lost() -> Error {
-    Error::input("vectors", "a thread that searched codewords has ended")
+fn lost(why: &str) -> Error {
+    Error::input("vectors", why)
 }
 
 /// Codes `[rows][levels]`; of the rows is left what no level holds.

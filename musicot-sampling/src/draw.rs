@@ -51,11 +51,12 @@ pub fn greedy(logits: &Tensor) -> Result<Vec<i64>> {
 fn draw_row(row: usize, logits: &[f32], uniform: f64) -> Result<i64> {
     let first = likeliest(row, logits)?;
     let highest = f64::from(logits[first]);
-    let weights = || logits.iter().map(|value| (f64::from(*value) - highest).exp());
-    let target = uniform * weights().sum::<f64>();
+    // Once: the exponentials are most of what a draw costs.
+    let weights: Vec<f64> = logits.iter().map(|value| (f64::from(*value) - highest).exp()).collect();
+    let target = uniform * weights.iter().sum::<f64>();
     let mut sum = 0.0;
     // Strictly above: a token of weight 0 leaves the sum as it is and cannot be the one that passes the target.
-    let passed = weights().position(|weight| {
+    let passed = weights.iter().position(|weight| {
         sum += weight;
         sum > target
     });
