@@ -173,6 +173,30 @@ impl ParamStore {
         Ok(())
     }
 
+    /// Gives the memory of the parameters whose names start with `from` to those that are called the same after `to`, and forgets the
+    /// former: whoever still holds them sees zeros. The values of the latter are then whatever was there, for [`Loading::fill`] to replace:
+    /// the next part of a model takes the place of the one before it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] names a parameter whose partner is missing or has another shape; then nothing was changed.
+    pub fn pass_on(&self, from: &str, to: &str) -> Result<()> {
+        {
+            let params = self.params.borrow();
+            let mut pairs = Vec::new();
+            for (name, param) in params.iter().filter(|(name, _)| name.starts_with(from)) {
+                let partner = format!("{to}{}", &name[from.len()..]);
+                match params.get(&partner) {
+                    Some(other) if other.tensor.size() == param.tensor.size() => pairs.push((param, other)),
+                    _ => return Err(Error::input(name, format!("expected `{partner}` of the same shape"))),
+                }
+            }
+            for (param, partner) in pairs {
+                partner.tensor.shallow_clone().f_set_data(&param.tensor.f_detach()?)?;
+            }
+        }
+        self.give_back(from)
+    }
+
     /// Opens and loads a checkpoint with default options.
     ///
     /// # Errors

@@ -30,10 +30,21 @@ pub fn to_array(tensor: &Tensor) -> Result<ArrayD<f32>> {
 /// # Errors
 /// libtorch could not copy.
 pub fn to_vec(tensor: &Tensor) -> Result<Vec<f32>> {
-    let flat = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let mut values = vec![0_f32; flat.numel()];
-    flat.f_copy_data(&mut values, flat.numel())?;
+    let mut values = Vec::new();
+    append(tensor, &mut values)?;
     Ok(values)
+}
+
+/// As [`to_vec`], behind what `values` already holds.
+///
+/// # Errors
+/// libtorch could not copy.
+pub fn append(tensor: &Tensor, values: &mut Vec<f32>) -> Result<()> {
+    let flat = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let start = values.len();
+    values.resize(start + flat.numel(), 0.0);
+    flat.f_copy_data(&mut values[start..], flat.numel())?;
+    Ok(())
 }
 
 /// Copies an integer tensor of any shape to values in row-major order.

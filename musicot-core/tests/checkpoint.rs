@@ -138,6 +138,36 @@ fn int8_storage_is_off_by_half_a_step_at_most() {
     }
 }
 
+/// Large tensors are read a few rows at a time (262144 values): shapes that do and do not divide evenly, and a row that is larger.
+#[test]
+fn large_tensors_are_loaded_in_every_storage() {
+    let path = tempfile::tempdir().unwrap().path().join("large.safetensors");
+    let shapes: [(&str, &[i64]); 4] =
+        [("cube", &[130, 70, 60]), ("even", &[2048, 256]), ("odd", &[1001, 523]), ("wide", &[2, 300_001])];
+    for storage in [Storage::Native, Storage::Bf16, Storage::Int8] {
+        let stored = ParamStore::new(Device::Cpu, 9);
+        let loaded = ParamStore::for_loading(Device::Cpu, Kind::Float);
+        for (name, shape) in shapes {
+            let _ = stored.root().param(name, shape, Init::Normal(1.0)).unwrap();
+            let _ = loaded.root().param(name, shape, Init::Normal(1.0)).unwrap();
+        }
+        stored.save(&path, storage).unwrap();
+        loaded.load_file(&path).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        for (name, tensor) in loaded.named() {
+            // The whole tensor at once is another way to the same values.
+            assert!(
+                tensor.equal(&checkpoint.tensor(&name).unwrap().to_kind(Kind::Float)),
+                "{name} {storage:?}"
+            );
+        }
+        for ((name, found), (_, own)) in loaded.named().iter().zip(stored.named()) {
+            let most = (found - own).abs().max().double_value(&[]);
+            assert!(most < 0.03, "{name} {storage:?}: off by {most}");
+        }
+    }
+}
+
 #[test]
 fn int8_storage_takes_half_precision_and_refuses_broken_values() {
     let path = tempfile::tempdir().unwrap().path().join("int8.safetensors");

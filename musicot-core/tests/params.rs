@@ -157,6 +157,37 @@ fn a_model_is_filled_in_parts() {
     assert!(matches!(store.loading(&checkpoint, &LoadOptions::default()), Err(Error::Checkpoint { .. })));
 }
 
+/// The next part takes the memory of the one before it, which is forgotten.
+#[test]
+fn a_part_takes_the_place_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    let make = |store: &ParamStore| -> Vec<Tensor> {
+        let param = |name: &str, shape: &[i64]| store.root().param(name, shape, Init::Normal(1.0)).unwrap();
+        vec![param("a.w", &[2, 3]), param("b.w", &[2, 3]), param("c.v", &[2, 3]), param("d.w", &[3, 2])]
+    };
+    let stored = ParamStore::new(Device::Cpu, 3);
+    let expected = make(&stored);
+    stored.save(&file, Storage::Native).unwrap();
+    let checkpoint = Checkpoint::open(&file).unwrap();
+    let store = ParamStore::for_loading_in_parts(Device::Cpu, Kind::Float);
+    let handles = make(&store);
+    let loading = store.loading(&checkpoint, &LoadOptions::default()).unwrap();
+    loading.fill(|name| name.starts_with("a.")).unwrap();
+    let memory = handles[0].data_ptr();
+    for (to, said) in [("c.", "c.w"), ("d.", "d.w")] {
+        let error = store.pass_on("a.", to).unwrap_err();
+        assert!(matches!(&error, Error::Input { .. }) && error.to_string().contains(said), "{error}");
+        assert!(handles[0].equal(&expected[0]), "nothing was changed");
+    }
+    store.pass_on("a.", "b.").unwrap();
+    assert_eq!(handles[1].data_ptr(), memory);
+    assert_eq!(handles[0].abs().sum(Kind::Float).double_value(&[]), 0.0);
+    loading.fill(|name| name.starts_with("b.")).unwrap();
+    assert!(handles[1].equal(&expected[1]));
+    assert_eq!(store.named().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b.w", "c.v", "d.w"]);
+}
+
 #[test]
 fn stores_can_be_sent() {
     fn is_send<T: Send>() {}

@@ -82,21 +82,15 @@ impl<'a> Loading<'a> {
     pub fn fill(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
         for (name, target) in self.named.iter().filter(|(name, _)| wanted(name)) {
             let Some(source) = self.sources.get(name) else { continue };
-            put(target, &source.read(self.checkpoint)?.f_to_kind(target.kind())?)?;
+            if is_placeholder(target) {
+                let memory = Tensor::f_empty(target.size(), (target.kind(), target.device()))?;
+                target.shallow_clone().f_set_data(&memory)?;
+            }
+            // Detached: copying into a leaf that requires gradients is an update, not part of a graph.
+            source.read_into(self.checkpoint, &target.f_detach()?)?;
         }
         Ok(())
     }
-}
-
-/// Puts values into a parameter, which all its handles see.
-fn put(target: &Tensor, source: &Tensor) -> Result<()> {
-    if is_placeholder(target) {
-        // The memory that was read to becomes that of the parameter.
-        return Ok(target.shallow_clone().f_set_data(&source.f_to_device(target.device())?)?);
-    }
-    // Detached: copying into a leaf that requires gradients is an update, not part of a graph.
-    target.f_detach()?.f_copy_(source)?;
-    Ok(())
 }
 
 /// Zeros of a shape that take no memory: one value, seen from everywhere.

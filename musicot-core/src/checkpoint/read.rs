@@ -115,11 +115,17 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] when there is no such tensor; [`Error::Format`] for an element type libtorch lacks.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let Some(shard) = self.shard(name) else {
-            let report = super::CheckpointReport { missing: vec![name.to_owned()], ..Default::default() };
-            return Err(Error::Checkpoint { path: self.path.clone(), report: Box::new(report) });
-        };
-        shard.tensor(name)
+        self.shard(name).ok_or_else(|| self.missing(name))?.tensor(name)
+    }
+
+    /// Copies a tensor into another of its shape; of safetensors a little at a time, so that it is never held twice.
+    pub(super) fn read_into(&self, name: &str, target: &Tensor) -> Result<()> {
+        self.shard(name).ok_or_else(|| self.missing(name))?.read_into(name, target)
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        let report = super::CheckpointReport { missing: vec![name.to_owned()], ..Default::default() };
+        Error::Checkpoint { path: self.path.clone(), report: Box::new(report) }
     }
 
     /// What a checkpoint says beside its tensors: the texts of a safetensors header, or everything in a PyTorch file that

@@ -1,5 +1,6 @@
 //! One mapped safetensors file.
 
+use std::ops::Range;
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -12,6 +13,9 @@ use crate::{Error, Result};
 
 /// Suffix of the row scales of tensors stored as int8; see [`crate::Storage::Int8`].
 pub(super) const SCALE_SUFFIX: &str = "#scale";
+
+/// Values that are read at once into a tensor that is there.
+const MOST_VALUES: i64 = 1 << 18;
 
 /// A checked header and the mapped data behind it.
 #[derive(Debug)]
@@ -90,11 +94,33 @@ impl SafetensorsFile {
 
     /// Copies a tensor to the host; int8 rows become f32.
     pub(super) fn tensor(&self, path: &Path, name: &str) -> Result<Tensor> {
-        let stored = self.stored(path, name)?;
+        self.rows(path, name, None)
+    }
+
+    /// Copies a tensor into one of the same shape, a few rows at a time. Tensors that are made and dropped between others that stay
+    /// leave holes in the heap, which add up to more than the weights; small ones do not.
+    pub(super) fn read_into(&self, path: &Path, name: &str, target: &Tensor) -> Result<()> {
+        let rows = target.size().first().copied().unwrap_or(0);
+        let step = (MOST_VALUES * rows / (target.numel() as i64).max(1)).max(1);
+        if step >= rows {
+            target.shallow_clone().f_copy_(&self.tensor(path, name)?)?;
+            return Ok(());
+        }
+        for start in (0..rows).step_by(step as usize) {
+            let some = start as usize..rows.min(start + step) as usize;
+            let mut into = target.f_narrow(0, start, some.len() as i64)?;
+            into.f_copy_(&self.rows(path, name, Some(some))?)?;
+        }
+        Ok(())
+    }
+
+    /// All rows, or some along the first axis.
+    fn rows(&self, path: &Path, name: &str, some: Option<Range<usize>>) -> Result<Tensor> {
+        let stored = self.stored(path, name, some.clone())?;
         if !self.is_quantized(name) {
             return Ok(stored);
         }
-        dequantize(&stored, &self.stored(path, &scale_name(name))?)
+        dequantize(&stored, &self.stored(path, &scale_name(name), some)?)
     }
 
     /// The texts of the header.
@@ -108,15 +134,20 @@ impl SafetensorsFile {
         is_int8 && self.metadata.info(&scale_name(name)).is_some()
     }
 
-    fn stored(&self, path: &Path, name: &str) -> Result<Tensor> {
+    fn stored(&self, path: &Path, name: &str, some: Option<Range<usize>>) -> Result<Tensor> {
         let missing = || Error::format(path, format!("tensor `{name}` is not readable"));
         let info = self.metadata.info(name).ok_or_else(missing)?;
         let kind = kind_of(info.dtype).ok_or_else(|| {
             Error::format(path, format!("tensor `{name}`: element type {} is not supported", info.dtype))
         })?;
-        let (start, end) = info.data_offsets;
+        let (mut start, mut end) = info.data_offsets;
+        let mut shape = sizes(&info.shape).ok_or_else(missing)?;
+        if let (Some(some), Some(rows)) = (some, shape.first_mut()) {
+            let row = (end - start) / usize::try_from(*rows).unwrap_or(1).max(1);
+            (start, end) = (start + some.start * row, start + some.end * row);
+            *rows = some.len() as i64;
+        }
         let bytes = self.map.get(self.header + start..self.header + end).ok_or_else(missing)?;
-        let shape = sizes(&info.shape).ok_or_else(missing)?;
         Ok(Tensor::f_from_data_size(bytes, &shape, kind)?)
     }
 }

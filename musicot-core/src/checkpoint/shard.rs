@@ -90,6 +90,17 @@ impl Shard {
         tensor
     }
 
+    /// As [`Shard::tensor`], into a tensor of the same shape.
+    pub(super) fn read_into(&self, name: &str, target: &Tensor) -> Result<()> {
+        let Content::Safetensors(file) = &self.content else {
+            target.shallow_clone().f_copy_(&self.tensor(name)?)?;
+            return Ok(());
+        };
+        let outcome = file.read_into(&self.path, name, target);
+        release(&file.map);
+        outcome
+    }
+
     pub(super) fn metadata(&self) -> Result<Map<String, Value>> {
         match &self.content {
             Content::Safetensors(file) => Ok(file.metadata()),

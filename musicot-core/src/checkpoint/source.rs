@@ -52,19 +52,21 @@ impl Source {
         Some(shape)
     }
 
-    /// The values; `shape` must have been the expected one.
-    pub(super) fn read(&self, checkpoint: &Checkpoint) -> Result<Tensor> {
-        match self {
-            Self::Whole(name) => checkpoint.tensor(name),
+    /// Copies the values into a tensor of their shape.
+    pub(super) fn read_into(&self, checkpoint: &Checkpoint, target: &Tensor) -> Result<()> {
+        let values = match self {
+            Self::Whole(name) => return checkpoint.read_into(name, target),
             Self::Part { name, index, of } => {
                 let whole = checkpoint.tensor(name)?;
                 let length = whole.size().first().copied().unwrap_or(0) / of;
-                Ok(whole.f_narrow(0, index * length, length)?)
+                whole.f_narrow(0, index * length, length)?
             }
             Self::WeightNorm { magnitude, direction } => {
-                normed(&checkpoint.tensor(magnitude)?, &checkpoint.tensor(direction)?)
+                normed(&checkpoint.tensor(magnitude)?, &checkpoint.tensor(direction)?)?
             }
-        }
+        };
+        target.shallow_clone().f_copy_(&values)?;
+        Ok(())
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use musicot_core::nn::Linear;
-use musicot_core::tch::Tensor;
 use musicot_core::tensor;
-use musicot_kernels::{Isa, KvCache, Matrix, Scratch, Threads, Turn, WeightKind, rms_norm, silu_times};
+use musicot_kernels::{Isa, KvCache, Matrix, Scratch, Threads, Turn, rms_norm, silu_times};
 
 use super::super::LlamaConfig;
 use super::super::model;
+use super::packer::Packer;
 use crate::Result;
 
 /// The sizes of a decoder that a pass needs.
@@ -70,9 +69,9 @@ pub(super) struct Layer {
 
 /// Maps of the same input, one below the other.
 #[derive(Debug)]
-struct Affine {
-    matrix: Matrix,
-    bias: Option<Vec<f32>>,
+pub(super) struct Affine {
+    pub(super) matrix: Matrix,
+    pub(super) bias: Option<Vec<f32>>,
 }
 
 impl Sizes {
@@ -105,15 +104,15 @@ impl Buffers {
 }
 
 impl Layer {
-    pub(super) fn new(layer: &model::Layer, kind: WeightKind) -> Result<Self> {
+    pub(super) fn new(layer: &model::Layer, packer: &mut Packer) -> Result<Self> {
         let (attention, feed) = (&layer.attention, &layer.feed_forward);
         Ok(Self {
             input_norm: tensor::to_vec(layer.input_norm.weight())?,
-            query_key_value: Affine::new(&[&attention.query, &attention.key, &attention.value], kind)?,
-            output: Affine::new(&[&attention.output], kind)?,
+            query_key_value: packer.affine(&[&attention.query, &attention.key, &attention.value])?,
+            output: packer.affine(&[&attention.output])?,
             post_norm: tensor::to_vec(layer.post_norm.weight())?,
-            gate_and_up: Affine::new(&[feed.gate(), feed.up()], kind)?,
-            down: Affine::new(&[feed.down()], kind)?,
+            gate_and_up: packer.affine(&[feed.gate(), feed.up()])?,
+            down: packer.affine(&[feed.down()])?,
         })
     }
 
@@ -209,13 +208,6 @@ fn add(x: &mut [f32], added: &[f32]) {
 }
 
 impl Affine {
-    fn new(linears: &[&Linear], kind: WeightKind) -> Result<Self> {
-        let weights: Vec<&Tensor> = linears.iter().map(|linear| linear.weight()).collect();
-        let biases: Option<Vec<&Tensor>> = linears.iter().map(|linear| linear.bias()).collect();
-        let bias = biases.map(|biases| Ok::<_, crate::Error>(tensor::to_vec(&Tensor::f_cat(&biases, 0)?)?));
-        Ok(Self { matrix: matrix(&weights, kind)?, bias: bias.transpose()? })
-    }
-
     fn apply(&self, x: &[f32], y: &mut [f32], threads: &Threads) -> Result<()> {
         self.matrix.multiply(x, y, threads)?;
         if let Some(bias) = &self.bias {
@@ -223,11 +215,4 @@ impl Affine {
         }
         Ok(())
     }
-}
-
-/// Packs weights `[rows, columns]` one below the other.
-pub(super) fn matrix(weights: &[&Tensor], kind: WeightKind) -> Result<Matrix> {
-    let whole = Tensor::f_cat(weights, 0)?;
-    let (rows, columns) = whole.size2()?;
-    Ok(Matrix::new(&tensor::to_vec(&whole)?, rows as usize, columns as usize, kind)?)
 }

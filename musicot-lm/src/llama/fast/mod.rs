@@ -3,7 +3,9 @@
 //! At one position a small model spends its time in the overhead of libtorch's operations, and a large one in reading its weights. Both are met by
 //! `musicot-kernels`: packed weights of a choosable type, and no allocation or dispatch between the products of a layer.
 
+mod group;
 mod layer;
+mod packer;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,9 @@ use musicot_core::tch::{Device, Kind, Tensor, get_num_threads};
 use musicot_core::{Loading, ParamStore, tensor};
 use musicot_kernels::{Isa, Matrix, Threads, WeightKind};
 
+use self::group::Stack;
 use self::layer::{Layer, Sizes};
+use self::packer::Packer;
 use self::session::FastSession;
 use super::{Llama, LlamaConfig};
 use crate::causal::{CausalLm, LmSession, SessionShape};
@@ -66,7 +70,9 @@ impl FastLlama {
     /// its rotations, [`Error::Kernels`] for weights that cannot be quantised.
     pub fn new(llama: Llama, kind: WeightKind) -> Result<Self> {
         expect_plain(&llama)?;
-        let layers = llama.layers.iter().map(|layer| Layer::new(layer, kind)).collect::<Result<_>>()?;
+        let mut packer = Packer::new(kind);
+        let layers =
+            llama.layers.iter().map(|layer| Layer::new(layer, &mut packer)).collect::<Result<_>>()?;
         Self::assemble(llama, layers, kind)
     }
 
@@ -80,13 +86,19 @@ impl FastLlama {
     ) -> Result<Self> {
         expect_plain(&llama)?;
         loading.fill(|name| !name.starts_with("model.layers."))?;
+        let mut packer = Packer::new(kind);
         let mut layers = Vec::with_capacity(llama.layers.len());
+        let prefix = |index: usize| format!("model.layers.{index}.");
         for (index, layer) in llama.layers.iter().enumerate() {
-            let prefix = format!("model.layers.{index}.");
-            loading.fill(|name| name.starts_with(&prefix))?;
-            layers.push(Layer::new(layer, kind)?);
-            store.give_back(&prefix)?;
+            let own = prefix(index);
+            if index > 0 {
+                store.pass_on(&prefix(index - 1), &own)?;
+            }
+            loading.fill(|name| name.starts_with(&own))?;
+            layers.push(Layer::new(layer, &mut packer)?);
         }
+        drop(packer);
+        store.give_back("model.layers.")?;
         llama.layers.clear();
         let fast = Self::assemble(llama, layers, kind)?;
         // A tied output matrix is the embedding table, which stays.
@@ -101,12 +113,16 @@ impl FastLlama {
             sizes: Sizes::new(&llama.config),
             layers,
             norm: tensor::to_vec(llama.norm.weight())?,
-            head: layer::matrix(&[llama.head_weight()], head_kind)?,
+            head: Packer::new(head_kind).matrix(&[llama.head_weight()])?,
             llama,
             kind,
             isa: Isa::best(),
             threads: Threads::new(usize::try_from(get_num_threads()).unwrap_or(1).clamp(1, 256))?,
         })
+    }
+
+    fn stack(&self) -> Stack<'_> {
+        Stack { layers: &self.layers, sizes: self.sizes, isa: self.isa }
     }
 
     /// Sets the number of threads, the calling one included; results do not depend on it.

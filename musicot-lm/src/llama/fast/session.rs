@@ -2,10 +2,11 @@
 
 use musicot_core::tch::{Kind, Tensor};
 use musicot_core::{shape, tensor};
-use musicot_kernels::{CacheShape, KvCache, Turn, rms_norm};
+use musicot_kernels::{CacheShape, Turn, rms_norm};
 
 use super::FastLlama;
-use super::layer::{Buffers, Pass, Place};
+use super::group::Group;
+use super::layer::Place;
 use crate::Result;
 use crate::causal::{CausalLm, LmSession, SessionShape};
 use crate::llama::places::Places;
@@ -16,11 +17,9 @@ const TOGETHER: usize = 32;
 
 pub(super) struct FastSession<'a> {
     llama: &'a FastLlama,
-    /// Of each layer, one a row.
-    caches: Vec<Vec<KvCache>>,
+    groups: Vec<Group>,
     places: Places,
     shift: i64,
-    buffers: Buffers,
 }
 
 /// Positions to be added, the same ones of every row.
@@ -44,9 +43,8 @@ impl<'a> FastSession<'a> {
             head_dim: config.head_size() as usize,
             slots: shape.prefix_positions.saturating_add(shape.window_positions) as usize,
         };
-        let rows = || shape.padding.iter().map(|_| Ok(KvCache::new(cache)?)).collect::<Result<_>>();
-        let caches = llama.layers.iter().map(|_| rows()).collect::<Result<_>>()?;
-        Ok(Self { llama, caches, places: Places::new(shape), shift: 0, buffers: Buffers::default() })
+        let groups = Group::share_out(shape.padding.len(), &llama.stack(), cache, llama.threads.count())?;
+        Ok(Self { llama, groups, places: Places::new(shape), shift: 0 })
     }
 
     /// Runs all layers over embeddings `[batch, new.count, dim]`; the last position's final hidden state `[batch, dim]`.
@@ -71,17 +69,7 @@ impl<'a> FastSession<'a> {
 
     fn layers(&mut self, x: &mut [f32], new: New) -> Result<()> {
         let places = self.new_places(new);
-        let mut pass = Pass {
-            sizes: self.llama.sizes,
-            isa: self.llama.isa,
-            threads: &self.llama.threads,
-            places: &places,
-            buffers: &mut self.buffers,
-        };
-        for (layer, caches) in self.llama.layers.iter().zip(&mut self.caches) {
-            layer.run(x, caches, &mut pass)?;
-        }
-        Ok(())
+        Group::run_all(&mut self.groups, self.llama.stack(), x, &places, &self.llama.threads)
     }
 
     /// Row by row.
@@ -106,8 +94,8 @@ impl<'a> FastSession<'a> {
     fn move_prefix(&mut self, shift: i64) -> Result<()> {
         if shift != self.shift {
             let turn = Turn::new(shift as f32, self.llama.llama.rope.frequencies());
-            for cache in self.caches.iter_mut().flatten() {
-                cache.turn_first(self.llama.isa, self.places.prefix as usize, &turn)?;
+            for group in &mut self.groups {
+                group.turn_first(self.llama.isa, self.places.prefix as usize, &turn)?;
             }
             self.shift = shift;
         }

@@ -121,9 +121,12 @@ fn a_row_is_the_same_bytes_in_any_company() {
         let x = random(1, 60, 8);
         let alone = decode(&one, &shape(&[0], 20), &x, &[20]);
         let with_one = |other: &[i64]| -> Vec<i64> { [&[5], other].concat() };
-        for (lm, padding, pieces) in
-            [(&two, with_one(&[0]), vec![25]), (&one, with_one(&[2, 4, 0, 1]), vec![6, 19])]
-        {
+        // Nine rows on two threads are two groups, of five and four.
+        for (lm, padding, pieces) in [
+            (&two, with_one(&[0]), vec![25]),
+            (&one, with_one(&[2, 4, 0, 1]), vec![6, 19]),
+            (&two, with_one(&[2, 4, 0, 1, 0, 3, 0, 0]), vec![6, 19]),
+        ] {
             let others = random(padding.len() as i64 - 1, 65, 9);
             let row = Tensor::cat(&[random(1, 5, 10) * 50.0, x.shallow_clone()], 1);
             let states = decode(lm, &shape(&padding, 25), &Tensor::cat(&[row, others], 0), &pieces);
