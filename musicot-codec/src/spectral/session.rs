@@ -8,8 +8,15 @@ use super::phase::BlockSynthesis;
 use crate::Result;
 use crate::codec::DecodeSession;
 
-/// Latents decoded at a time. The partition is fixed by position, not by how the caller cuts, so that streaming equals whole.
-const BLOCK: i64 = 25;
+/// Fewest and most latents decoded at a time.
+const BLOCK: (i64, i64) = (25, 100);
+
+/// Latents of the block at a position: as many as came before. The first ones are short, so that a stream begins soon, and the later ones
+/// long, because the network reads the context of a block once more. The partition is fixed by position, not by how the caller cuts, so that
+/// streaming equals whole.
+fn block(position: i64) -> i64 {
+    position.clamp(BLOCK.0, BLOCK.1)
+}
 
 pub(super) struct Session<'a> {
     codec: &'a SpectralCodec,
@@ -62,8 +69,8 @@ impl DecodeSession for Session<'_> {
             self.pending = Tensor::f_cat(&[&self.pending, latents], 2)?;
             let reach = self.codec.config().decoder().reach();
             let mut audio = vec![Tensor::f_zeros([self.batch, 0], (Kind::Float, latents.device()))?];
-            while self.end() >= self.next + BLOCK + reach {
-                let block = self.magnitudes(self.next + BLOCK)?;
+            while self.end() >= self.next + block(self.next) + reach {
+                let block = self.magnitudes(self.next + block(self.next))?;
                 audio.push(self.synthesis.push(&block)?);
             }
             Ok(Tensor::f_cat(&audio, 1)?.f_unsqueeze(1)?)
@@ -74,7 +81,7 @@ impl DecodeSession for Session<'_> {
         tch::no_grad(|| {
             let mut audio = Vec::new();
             while self.next < self.end() {
-                let block = self.magnitudes((self.next + BLOCK).min(self.end()))?;
+                let block = self.magnitudes((self.next + block(self.next)).min(self.end()))?;
                 audio.push(self.synthesis.push(&block)?);
             }
             audio.push(self.synthesis.finish()?);

@@ -1,6 +1,6 @@
 //! Phase from magnitudes: fast Griffin-Lim (Perraudin, Balazs and Søndergaard, 2013).
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::Stft;
 use crate::{Error, Result, shape};
@@ -64,7 +64,6 @@ pub fn refine_phases(
         return Ok(estimate);
     }
     let projection = Projection::new(stft, magnitudes.size()[1], fixed)?;
-    let magnitudes = magnitudes.f_to_kind(Kind::ComplexFloat)?;
     let mut previous: Option<Tensor> = None;
     for _ in 0..config.rounds {
         let consistent = projection.apply(&estimate)?;
@@ -77,9 +76,17 @@ pub fn refine_phases(
             None => consistent.shallow_clone(),
         };
         previous = Some(consistent);
-        estimate = ahead.f_sgn()?.f_mul(&magnitudes)?;
+        estimate = with_magnitudes(&ahead, magnitudes)?;
     }
     Ok(estimate)
+}
+
+/// Spectra scaled to other magnitudes; zero stays zero. The square of a length as a product with the conjugate takes a third of the time
+/// that libtorch takes for the length, which guards against squares beyond f32.
+fn with_magnitudes(spectra: &Tensor, magnitudes: &Tensor) -> Result<Tensor> {
+    let squares = spectra.f_mul(&spectra.f_conj()?)?.f_real()?;
+    let scale = squares.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_rsqrt()?.f_mul(magnitudes)?;
+    Ok(spectra.f_mul(&scale)?)
 }
 
 /// From spectra to the nearest that are the transform of a signal: to the signal and back. What the rounds have in common is done once.
