@@ -73,8 +73,7 @@ fn a_small_directory_made_on_the_spot_loads_and_runs() {
 }
 
 /// The size of the paper's language model, decoded in int8: a byte for each value, keys and values of 600 positions of two rows, a quarter more, and what the
-/// process takes without a model. The heap of the GNU C library keeps holes where layers passed by, 2.7 GB in all, and fails this; with jemalloc or
-/// MALLOC_MMAP_THRESHOLD_=1000000 it is 1.3 GB.
+/// process takes without a model.
 #[test]
 #[ignore = "writes 2 GB and takes a minute"]
 fn a_decoder_of_1b_is_packed_in_little_memory() {
