@@ -104,7 +104,8 @@ fn stream(options: &Options, secs: f64) -> Outcome {
             tell("first audio", 0.0)?;
         }
         so_far += piece?.duration_secs();
-        if !is_past_half && so_far >= secs / 2.0 {
+        // A stream that comes in one piece has no second half.
+        if !is_past_half && (secs / 2.0..secs).contains(&so_far) {
             is_past_half = true;
             tell("half", so_far)?;
         }
