@@ -18,6 +18,7 @@ const WORTH_A_THREAD: usize = 1 << 24;
 /// Index of the nearest codeword (Euclidean) per row, `[rows]` i64; the lowest index among equals.
 ///
 /// `vectors` is `[rows, dim]` and `codebook` `[size, dim]`, both f32. Distances that differ by less than their f32 rounding count as equal.
+#[cfg(any(feature = "train", test))]
 pub(crate) fn nearest(vectors: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     Ok(greedy(vectors, std::slice::from_ref(codebook))?.f_squeeze_dim(1)?)
 }
