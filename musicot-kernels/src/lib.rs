@@ -33,4 +33,4 @@ pub use kind::{INT4_GROUP, WeightKind};
 pub use matrix::Matrix;
 pub use norm::rms_norm;
 pub use rotary::Turn;
-pub use threads::Threads;
+pub use threads::{Threads, at_once};

@@ -94,6 +94,29 @@ impl Threads {
     }
 }
 
+/// Calls `work` with all parts at once, which may borrow: the first on the calling thread, each other on a thread that is started for it. Of several errors the
+/// one of the earliest part is returned, when all have ended.
+///
+/// # Errors
+/// What `work` returns; [`Error::Spawn`] when the system gives no thread, [`Error::WorkerLost`] when `work` panicked on one.
+pub fn at_once<T: Send, E: From<Error> + Send>(
+    parts: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let (mut parts, work) = (parts.into_iter(), &work);
+    let own = parts.next();
+    std::thread::scope(|scope| {
+        let others: Vec<_> =
+            parts.map(|part| Builder::new().spawn_scoped(scope, move || work(part))).collect();
+        let own = own.map_or(Ok(()), work);
+        let results = others.into_iter().map(|other| match other {
+            Ok(other) => other.join().unwrap_or_else(|_| Err(Error::WorkerLost.into())),
+            Err(error) => Err(Error::Spawn(error).into()),
+        });
+        results.fold(own, Result::and)
+    })
+}
+
 impl Worker {
     fn start() -> Result<Self> {
         let (jobs, queue) = channel::<Job>();
@@ -141,6 +164,29 @@ mod tests {
                 assert_eq!(squares, (0..count).map(|item| item * item).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn parts_run_at_once_and_the_earliest_error_counts() {
+        let mut values = [1, 2, 3, 4, 5];
+        at_once(values.chunks_mut(2), |part| -> Result<()> {
+            part.iter_mut().for_each(|value| *value *= 10);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(values, [10, 20, 30, 40, 50]);
+        assert!(at_once(Vec::<u8>::new(), |_| -> Result<()> { Err(Error::WorkerLost) }).is_ok());
+        let fails = |part: usize| match part {
+            0 => Ok(()),
+            part => Err(Error::shape("part", "0", part)),
+        };
+        let error = at_once([0, 2, 1], fails).unwrap_err();
+        assert!(error.to_string().contains('2'), "{error}");
+        let lost = at_once([0, 1], |part| -> Result<()> {
+            assert_ne!(part, 1, "the second part is another thread's");
+            Ok(())
+        });
+        assert!(matches!(lost, Err(Error::WorkerLost)));
     }
 
     #[test]

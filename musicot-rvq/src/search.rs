@@ -1,10 +1,8 @@
 //! Exact search for the nearest codeword.
 
-use std::thread;
-
 use musicot_core::tch::{self, Device, Kind, Tensor};
 use musicot_core::{Error, Result, tensor};
-use musicot_kernels::Codebook;
+use musicot_kernels::{Codebook, at_once};
 
 /// Values of the score matrix held at once (64 MiB).
 pub(crate) const CHUNK_VALUES: i64 = 1 << 24;
@@ -58,36 +56,20 @@ fn by_integers(rows: &Tensor, books: &[Codebook]) -> Result<Tensor> {
     let work: usize = books.iter().map(|book| book.size() * dim * count as usize).sum();
     let threads = (1 + work / WORTH_A_THREAD).min(tch::get_num_threads().max(1) as usize);
     let share = (count as usize).div_ceil(threads).max(1);
-    let mut shares = values.chunks_mut(share * dim).zip(codes.chunks_mut(share * books.len()));
-    thread::scope(|scope| {
-        let own = shares.next();
-        let start =
-            |(rows, codes)| thread::Builder::new().spawn_scoped(scope, move || descend(rows, books, codes));
-        let others: Vec<_> = shares.map(start).collect();
-        let own = own.map_or(Ok(()), |(rows, codes)| descend(rows, books, codes));
-        let results = others.into_iter().map(|other| match other {
-            Ok(other) => {
-                other.join().unwrap_or_else(|_| Err(lost("a thread that searched codewords has ended")))
-            }
-            Err(e) => Err(lost(&format!("no thread can be started to search codewords: {e}"))),
-        });
-        results.fold(own, Result::and)
-    })?;
+    let shares = values.chunks_mut(share * dim).zip(codes.chunks_mut(share * books.len()));
+    at_once(shares, |(rows, codes)| descend(rows, books, codes))
+        .map_err(|e| Error::input("vectors", e.to_string()))?;
     Ok(Tensor::f_from_slice(&codes)?.f_reshape([count, books.len() as i64])?)
 }
 
-fn lost(why: &str) -> Error {
-    Error::input("vectors", why)
-}
-
 /// Codes `[rows][levels]`; of the rows is left what no level holds.
-fn descend(rows: &mut [f32], books: &[Codebook], codes: &mut [i64]) -> Result<()> {
+fn descend(rows: &mut [f32], books: &[Codebook], codes: &mut [i64]) -> musicot_kernels::Result<()> {
     let dim = books.first().map_or(1, Codebook::dim);
     let mut found = [0; TOGETHER];
     for (rows, codes) in rows.chunks_mut(TOGETHER * dim).zip(codes.chunks_mut(TOGETHER * books.len())) {
         let found = &mut found[..rows.len() / dim];
         for (level, book) in books.iter().enumerate() {
-            book.nearest(rows, found).map_err(|e| Error::input("vectors", e.to_string()))?;
+            book.nearest(rows, found)?;
             for (row, (own, code)) in rows.chunks_exact_mut(dim).zip(&*found).enumerate() {
                 codes[row * books.len() + level] = i64::from(*code);
                 let word = book.word(*code).unwrap_or_default();

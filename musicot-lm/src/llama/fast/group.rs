@@ -1,8 +1,6 @@
 //! Rows of a session that pass through the layers together.
 
-use std::thread;
-
-use musicot_kernels::{CacheShape, Isa, KvCache, Threads, Turn};
+use musicot_kernels::{CacheShape, Isa, KvCache, Threads, Turn, at_once};
 
 use super::layer::{Buffers, Layer, Pass, Place, Sizes};
 use crate::Result;
@@ -73,17 +71,7 @@ impl Group {
             parts.push((group, own_x, own_places));
             (x, places) = (other_x, other_places);
         }
-        thread::scope(|scope| {
-            let parts = parts.into_iter().map(|(group, x, places)| {
-                let run = move || group.run(stack, x, places, &Threads::one());
-                thread::Builder::new().spawn_scoped(scope, run)
-            });
-            let running: Vec<_> = parts.collect();
-            running.into_iter().try_for_each(|group| match group {
-                Ok(group) => group.join().unwrap_or_else(|_| Err(musicot_kernels::Error::WorkerLost.into())),
-                Err(e) => Err(musicot_kernels::Error::Spawn(e).into()),
-            })
-        })
+        at_once(parts, |(group, x, places)| group.run(stack, x, places, &Threads::one()))
     }
 
     fn run(&mut self, stack: Stack<'_>, x: &mut [f32], places: &[Place], threads: &Threads) -> Result<()> {
