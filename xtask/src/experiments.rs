@@ -27,7 +27,7 @@ const DOCUMENT: Document = Document {
 
 What the paper (MusiCoT, arXiv 2503.19611) claims, measured on the small model of this repository. Every section is written by one command, which it names
 with machine and date; `cargo xtask experiments` runs all of them and writes this file. Intervals are 95 % bootstrap intervals. Figures that did not come out
-as hoped stay in. Sections of 2026-11-30 are of the model of commit c8def0f (`git show c8def0f:models/mini`); `models/mini` has been trained further since.
+as hoped stay in.
 ",
 };
 
