@@ -105,10 +105,12 @@ impl SpectralCodec {
     /// Another shape.
     pub fn render(&self, normalised: &Tensor) -> Result<Tensor> {
         expect("magnitudes", normalised, &[ANY, self.config.bands(), ANY])?;
-        let mut synthesis = super::phase::BlockSynthesis::new(&self.magnitudes, self.config.rounds);
+        let batch = normalised.size()[0] as usize;
+        let mut synthesis = super::phase::BlockSynthesis::new(&self.magnitudes, self.config.rounds, batch)?;
         tch::no_grad(|| {
             let head = synthesis.push(normalised)?;
-            Ok(Tensor::f_cat(&[head, synthesis.finish()?], -1)?.f_unsqueeze(1)?)
+            let rest = synthesis.finish()?.f_to_device(head.device())?;
+            Ok(Tensor::f_cat(&[head, rest], -1)?.f_unsqueeze(1)?)
         })
     }
 }
@@ -152,7 +154,7 @@ impl AudioCodec for SpectralCodec {
                 format!("expected at least 1, got {batch}"),
             )));
         }
-        Ok(Box::new(Session::new(self, batch)))
+        Ok(Box::new(Session::new(self, batch)?))
     }
 }
 

@@ -31,9 +31,9 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub fn new(codec: &'a SpectralCodec, batch: i64) -> Self {
-        let synthesis = BlockSynthesis::new(codec.magnitudes(), codec.config().rounds);
-        Self { codec, synthesis, pending: empty(codec, batch), start: 0, next: 0, batch }
+    pub fn new(codec: &'a SpectralCodec, batch: i64) -> Result<Self> {
+        let synthesis = BlockSynthesis::new(codec.magnitudes(), codec.config().rounds, batch as usize)?;
+        Ok(Self { codec, synthesis, pending: empty(codec, batch), start: 0, next: 0, batch })
     }
 
     /// Position after the last pending latent.
@@ -84,15 +84,9 @@ impl DecodeSession for Session<'_> {
                 let block = self.magnitudes((self.next + block(self.next)).min(self.end()))?;
                 audio.push(self.synthesis.push(&block)?);
             }
-            audio.push(self.synthesis.finish()?);
+            audio.push(self.synthesis.finish()?.f_to_device(self.codec.params().device())?);
             (self.pending, self.start, self.next) = (empty(self.codec, self.batch), 0, 0);
-            let device = self.codec.params().device();
-            let rest = if audio.iter().all(|a| a.numel() == 0) {
-                Tensor::f_zeros([self.batch, 0], (Kind::Float, device))?
-            } else {
-                Tensor::f_cat(&audio, 1)?
-            };
-            Ok(rest.f_unsqueeze(1)?)
+            Ok(Tensor::f_cat(&audio, 1)?.f_unsqueeze(1)?)
         })
     }
 }

@@ -85,6 +85,21 @@ impl Stft {
         self.hop
     }
 
+    /// Where frames stand.
+    pub(super) fn padding(&self) -> Padding {
+        self.padding
+    }
+
+    /// The same transform, with the same window.
+    pub(super) fn copied(&self) -> Result<Self> {
+        Ok(Self { window: self.window.f_to_device(self.window.device())?, ..*self })
+    }
+
+    /// The window `[n_fft]`.
+    pub(super) fn window(&self) -> &Tensor {
+        &self.window
+    }
+
     /// Real samples `[batch, samples]` to a complex spectrum `[batch, bins, frames]`.
     ///
     /// # Errors

@@ -1,8 +1,13 @@
 //! Phase from magnitudes: fast Griffin-Lim (Perraudin, Balazs and Søndergaard, 2013).
 
+mod rounds;
+
+use realfft::num_complex::Complex32;
 use tch::Tensor;
 
+pub(super) use self::rounds::{Frames, Rounds};
 use super::Stft;
+use crate::tensor::to_vec;
 use crate::{Error, Result, shape};
 
 /// How the iteration runs.
@@ -17,6 +22,20 @@ pub struct GriffinLim {
 impl Default for GriffinLim {
     fn default() -> Self {
         Self { rounds: 48, momentum: 0.99 }
+    }
+}
+
+impl GriffinLim {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a momentum that is negative or not finite.
+    pub fn validate(&self) -> Result<()> {
+        if self.momentum.is_finite() && self.momentum >= 0.0 {
+            return Ok(());
+        }
+        let reason = format!("expected a finite number of at least 0, got {}", self.momentum);
+        Err(Error::config("momentum", reason))
     }
 }
 
@@ -38,7 +57,7 @@ pub fn griffin_lim(stft: &Stft, magnitudes: &Tensor, phases: &Tensor, config: Gr
 
 /// The rounds alone, on frames that follow others. All spectra have frames before bins here, `[batch, frames, bins]`, as the transforms of
 /// single frames are fastest: the complex `start` has the `magnitudes` already; `fixed`, any number of frames right before them, takes part but
-/// stays as it is. What is returned has the magnitudes, and phases with which it is nearly the transform of a signal.
+/// stays as it is. The work is done on the host, in f32. What is returned has the magnitudes, and phases with which it is nearly the transform of a signal.
 ///
 /// # Errors
 /// [`Error::Shape`] when the tensors do not fit the transform or one another; [`Error::Config`] for a momentum that is negative or
@@ -55,71 +74,31 @@ pub fn refine_phases(
     if let Some(fixed) = fixed {
         shape::expect("fixed", fixed, &[magnitudes.size()[0], shape::ANY, stft.bins()])?;
     }
-    if !(config.momentum.is_finite() && config.momentum >= 0.0) {
-        let reason = format!("expected a finite number of at least 0, got {}", config.momentum);
-        return Err(Error::config("momentum", reason));
+    config.validate()?;
+    if start.numel() == 0 {
+        return Ok(start.shallow_clone());
     }
-    let mut estimate = start.shallow_clone();
-    if estimate.numel() == 0 {
-        return Ok(estimate);
+    let held = fixed.map_or(0, |fixed| fixed.size()[1]);
+    let (frames, bins) = (magnitudes.size()[1], stft.bins());
+    let rounds = Rounds::of(stft)?;
+    // Of the weights of all samples, fixed ones included, those from the first frame on.
+    let gain = to_vec(&stft.gain(held + frames)?)?.split_off((held * stft.hop()) as usize);
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+    let (targets, mut estimate) = (to_vec(magnitudes)?, to_complex(start)?);
+    let fixed = fixed.map(to_complex).transpose()?.unwrap_or_default();
+    let song = (frames * bins) as usize;
+    for (index, (magnitudes, estimate)) in targets.chunks(song).zip(estimate.chunks_mut(song)).enumerate() {
+        let held = (held * bins) as usize;
+        let before = rounds.before(&fixed[index * held..(index + 1) * held])?;
+        rounds.run(Frames { magnitudes, estimate, before: &before, gain: &gain }, config, threads)?;
     }
-    let projection = Projection::new(stft, magnitudes.size()[1], fixed)?;
-    let mut previous: Option<Tensor> = None;
-    for _ in 0..config.rounds {
-        let consistent = projection.apply(&estimate)?;
-        let ahead = match &previous {
-            // As pairs of real numbers: libtorch has no fast kernel for complex ones.
-            Some(previous) => previous
-                .f_view_as_real()?
-                .f_lerp(&consistent.f_view_as_real()?, 1.0 + config.momentum)?
-                .f_view_as_complex()?,
-            None => consistent.shallow_clone(),
-        };
-        previous = Some(consistent);
-        estimate = with_magnitudes(&ahead, magnitudes)?;
-    }
-    Ok(estimate)
+    let parts: Vec<f32> = estimate.iter().flat_map(|value| [value.re, value.im]).collect();
+    let found = Tensor::f_from_slice(&parts)?.f_reshape([-1, frames, bins, 2])?.f_view_as_complex()?;
+    Ok(found.f_to_device(start.device())?)
 }
 
-/// Spectra scaled to other magnitudes; zero stays zero. The square of a length as a product with the conjugate takes a third of the time
-/// that libtorch takes for the length, which guards against squares beyond f32.
-fn with_magnitudes(spectra: &Tensor, magnitudes: &Tensor) -> Result<Tensor> {
-    let squares = spectra.f_mul(&spectra.f_conj()?)?.f_real()?;
-    let scale = squares.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_rsqrt()?.f_mul(magnitudes)?;
-    Ok(spectra.f_mul(&scale)?)
-}
-
-/// From spectra to the nearest that are the transform of a signal: to the signal and back. What the rounds have in common is done once.
-struct Projection<'a> {
-    stft: &'a Stft,
-    /// What the frames before add to the first samples, `[batch, any]`; as yet without weights.
-    before: Option<Tensor>,
-    /// Inverse of the windows' sum, and nothing where there is no signal, `[samples]`.
-    gain: Tensor,
-}
-
-impl<'a> Projection<'a> {
-    fn new(stft: &'a Stft, frames: i64, fixed: Option<&Tensor>) -> Result<Self> {
-        let held = fixed.map_or(0, |fixed| fixed.size()[1]);
-        let from = held * stft.hop();
-        let overlap = stft.n_fft() - stft.hop();
-        let before = match fixed {
-            Some(fixed) if held > 0 => {
-                Some(stft.overlap_add(&stft.pieces(fixed)?)?.f_narrow(1, from, overlap)?)
-            }
-            _ => None,
-        };
-        let gain = stft.gain(held + frames)?;
-        let gain = gain.f_narrow(0, from, gain.size()[0] - from)?;
-        Ok(Self { stft, before, gain })
-    }
-
-    /// `[batch, frames, bins]` to the same shape.
-    fn apply(&self, spectra: &Tensor) -> Result<Tensor> {
-        let sum = self.stft.overlap_add(&self.stft.pieces(spectra)?)?;
-        if let Some(before) = &self.before {
-            let _ = sum.f_narrow(1, 0, before.size()[1])?.f_add_(before)?;
-        }
-        self.stft.spectra(&sum.f_mul(&self.gain)?)
-    }
+/// Copies a complex tensor's values in row-major order.
+fn to_complex(tensor: &Tensor) -> Result<Vec<Complex32>> {
+    let parts = to_vec(&tensor.f_view_as_real()?)?;
+    Ok(parts.chunks_exact(2).map(|pair| Complex32::new(pair[0], pair[1])).collect())
 }

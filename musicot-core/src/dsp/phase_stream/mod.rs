@@ -1,0 +1,126 @@
+//! Samples for magnitudes, block by block: phases that propagate along spectral peaks, then rounds of fast Griffin-Lim in which what is
+//! already fixed stays fixed. The samples are the overlap-add of the fixed frames, so that blocks join without a seam.
+//!
+//! Sources: Beauregard, Harish and Wyse, "Single pass spectrogram inversion" (2015) for the start; Perraudin, Balazs and Søndergaard,
+//! "A fast Griffin-Lim algorithm" (2013) for the rounds.
+
+mod peaks;
+mod song;
+
+use tch::{Device, Tensor};
+
+use self::song::Song;
+use super::griffin_lim::{GriffinLim, Rounds};
+use super::{Padding, Stft};
+use crate::tensor::to_vec;
+use crate::{Error, Result, shape};
+
+/// Frames whose phases are fixed at a time: more of them spare work at their ends and take more memory than the nearest caches have.
+const BLOCK: usize = 100;
+/// Frames beyond a block that take part in its rounds, so that its end fits what follows.
+const AHEAD: usize = 8;
+
+/// Magnitudes in, samples out, as soon as they are final: the same samples however the magnitudes are cut. The work is done on the host, whatever the
+/// device, by as many threads as libtorch has there; what comes out does not depend on how many.
+///
+/// ```
+/// # fn main() -> musicot_core::Result<()> {
+/// use musicot_core::{dsp::{GriffinLim, Padding, PhaseStream, Stft}, tch::{Device, Kind, Tensor}};
+/// let stft = Stft::new(1024, 256, Padding::Same, Device::Cpu)?;
+/// let samples = Tensor::arange(65_536, (Kind::Float, Device::Cpu)).multiply_scalar(0.1).sin().unsqueeze(0);
+/// let magnitudes = stft.forward(&samples)?.abs().transpose(1, 2);
+/// let mut stream = PhaseStream::new(&stft, GriffinLim { rounds: 16, ..GriffinLim::default() }, 1)?;
+/// let mut song = vec![];
+/// for block in magnitudes.split(100, 1) {
+///     song.push(stream.push(&block)?);
+/// }
+/// song.push(stream.finish()?);
+/// assert_eq!(Tensor::cat(&song, 1).size(), samples.size());
+/// # Ok(())
+/// # }
+/// ```
+pub struct PhaseStream {
+    stft: Stft,
+    rounds: Rounds,
+    config: GriffinLim,
+    songs: Vec<Song>,
+    /// Weights of the sums of samples in the rounds, for the last count of frames before and frames.
+    gain: ((usize, usize), Vec<f32>),
+}
+
+impl PhaseStream {
+    /// For `batch` songs at once, whose magnitudes belong to this transform.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a transform with [`Padding::Center`], or a momentum that is negative or not finite.
+    pub fn new(stft: &Stft, config: GriffinLim, batch: usize) -> Result<Self> {
+        config.validate()?;
+        if stft.padding() != Padding::Same {
+            return Err(Error::config("padding", "expected frames in the middle of their hops (same)"));
+        }
+        let rounds = Rounds::of(stft)?;
+        let songs = (0..batch).map(|_| Song::new(&rounds)).collect();
+        Ok(Self { stft: stft.copied()?, rounds, config, songs, gain: ((0, 0), Vec::new()) })
+    }
+
+    /// Takes magnitudes `[batch, any, bins]`, returns the samples `[batch, any]` that are final, on the host.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another batch or transform.
+    pub fn push(&mut self, magnitudes: &Tensor) -> Result<Tensor> {
+        let expected = [self.songs.len() as i64, shape::ANY, self.stft.bins()];
+        shape::expect("magnitudes", magnitudes, &expected)?;
+        let (values, each) = (to_vec(magnitudes)?, (magnitudes.size()[1] * self.stft.bins()) as usize);
+        for (index, song) in self.songs.iter_mut().enumerate() {
+            song.pending.extend_from_slice(&values[index * each..(index + 1) * each]);
+        }
+        while self.pending() >= BLOCK + AHEAD {
+            self.fix(BLOCK, AHEAD)?;
+        }
+        self.take(false)
+    }
+
+    /// Returns the rest `[batch, any]` and is ready for other songs.
+    ///
+    /// # Errors
+    /// libtorch could not allocate.
+    pub fn finish(&mut self) -> Result<Tensor> {
+        while self.pending() > 0 {
+            let count = self.pending().min(BLOCK);
+            self.fix(count, (self.pending() - count).min(AHEAD))?;
+        }
+        let rest = self.take(true)?;
+        self.songs.fill_with(|| Song::new(&self.rounds));
+        Ok(rest)
+    }
+
+    /// Frames whose phases are not fixed.
+    fn pending(&self) -> usize {
+        self.songs.first().map_or(0, |song| song.pending.len() / self.rounds.bins())
+    }
+
+    /// Fixes the phases of `count` frames with the help of `ahead` more.
+    fn fix(&mut self, count: usize, ahead: usize) -> Result<()> {
+        let held = self.songs.first().map_or(0, |song| song.fixed.len() / self.rounds.bins());
+        let frames = count + ahead;
+        if self.gain.0 != (held, frames) {
+            let gain = to_vec(&self.stft.gain((held + frames) as i64)?)?;
+            self.gain = ((held, frames), gain[held * self.rounds.hop()..].to_vec());
+        }
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+        for song in &mut self.songs {
+            song.fix(&self.rounds, self.config, &self.gain.1, count, frames, threads)?;
+        }
+        Ok(())
+    }
+
+    /// What is final and was not taken yet.
+    fn take(&mut self, all: bool) -> Result<Tensor> {
+        let batch = self.songs.len() as i64;
+        let samples: Vec<f32> = self.songs.iter_mut().flat_map(|song| song.take(&self.rounds, all)).collect();
+        if samples.is_empty() {
+            return Ok(Tensor::f_zeros([batch, 0], (tch::Kind::Float, Device::Cpu))?);
+        }
+        Ok(Tensor::f_from_slice(&samples)?.f_reshape([batch, -1])?)
+    }
+}
