@@ -13,6 +13,9 @@ const ROUNDS: GriffinLim = GriffinLim { rounds: 16, momentum: 0.99 };
 /// Transforms whose hops divide their windows and such that do not, with much overlap and with none.
 const TRANSFORMS: [(i64, i64); 4] = [(256, 64), (300, 52), (256, 128), (64, 64)];
 
+/// Transforms of hardly any sample.
+const TINY: [(i64, i64); 5] = [(1, 1), (2, 2), (3, 1), (5, 3), (7, 7)];
+
 fn stft(n_fft: i64, hop: i64) -> Stft {
     Stft::new(n_fft, hop, Padding::Same, Device::Cpu).unwrap()
 }
@@ -54,7 +57,7 @@ fn samples_have_nearly_the_magnitudes() {
 
 #[test]
 fn streamed_is_whole_and_batched_is_single_with_any_threads() {
-    for (n_fft, hop) in TRANSFORMS {
+    for (n_fft, hop) in TRANSFORMS.into_iter().chain(TINY) {
         let stft = stft(n_fft, hop);
         let songs = [1, 2].map(|seed| magnitudes(&stft, 290, seed));
         tch::set_num_threads(1);
