@@ -59,15 +59,17 @@ impl Magnitudes {
         Ok(log.f_exp()?.f_sub_scalar(self.config.floor)?.f_clamp_min(0.0)?)
     }
 
-    /// Normalised log-magnitudes `[batch, bands, frames]` to magnitudes of the transform `[batch, n_fft / 2 + 1, frames]`.
+    /// Normalised log-magnitudes `[batch, bands, frames]` to magnitudes of the transform `[batch, frames, n_fft / 2 + 1]`.
     pub(super) fn expand(&self, normalised: &Tensor) -> Result<Tensor> {
         let c = &self.config;
-        let linear = self.to_linear(normalised)?.f_mul_scalar(c.n_fft as f64 / 4.0)?;
-        let fine = linear.f_narrow(1, 0, c.fine_bins)?;
-        let coarse = linear.f_narrow(1, c.fine_bins, c.bands() - c.fine_bins)?;
-        let coarse = coarse.f_repeat_interleave_self_int(c.band_width, 1, None)?;
-        let nyquist = linear.f_narrow(1, 0, 1)?.f_zeros_like()?;
-        Ok(Tensor::f_cat(&[fine, coarse, nyquist], 1)?)
+        // Turned while there are few values.
+        let by_frame = normalised.f_transpose(1, 2)?.f_contiguous()?;
+        let linear = self.to_linear(&by_frame)?.f_mul_scalar(c.n_fft as f64 / 4.0)?;
+        let fine = linear.f_narrow(2, 0, c.fine_bins)?;
+        let coarse = linear.f_narrow(2, c.fine_bins, c.bands() - c.fine_bins)?;
+        let coarse = coarse.f_repeat_interleave_self_int(c.band_width, 2, None)?;
+        let nyquist = linear.f_narrow(2, 0, 1)?.f_zeros_like()?;
+        Ok(Tensor::f_cat(&[fine, coarse, nyquist], 2)?)
     }
 
     fn to_bands(&self, magnitudes: &Tensor) -> Result<Tensor> {

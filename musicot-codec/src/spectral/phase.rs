@@ -19,7 +19,7 @@ impl<'a> BlockSynthesis<'a> {
 
     /// Takes normalised log-magnitudes `[batch, bands, any]`, returns the samples `[batch, any]` that are final.
     pub fn push(&mut self, normalised: &Tensor) -> Result<Tensor> {
-        let magnitudes = self.transform.expand(normalised)?.f_transpose(1, 2)?;
+        let magnitudes = self.transform.expand(normalised)?;
         Ok(self.phases.push(&magnitudes)?.f_to_device(normalised.device())?)
     }
 

@@ -12,11 +12,11 @@ use tch::{Device, Tensor};
 use self::song::Song;
 use super::griffin_lim::{GriffinLim, Rounds};
 use super::{Padding, Stft};
-use crate::tensor::to_vec;
+use crate::tensor::{append, to_vec};
 use crate::{Error, Result, shape};
 
-/// Frames whose phases are fixed at a time: more of them spare work at their ends and take more memory than the nearest caches have.
-const BLOCK: usize = 100;
+/// Fewest and most frames whose phases are fixed at a time: more of them spare work at their ends and take more memory than the nearest caches have.
+const BLOCK: (usize, usize) = (50, 100);
 /// Frames beyond a block that take part in its rounds, so that its end fits what follows.
 const AHEAD: usize = 8;
 
@@ -44,6 +44,8 @@ pub struct PhaseStream {
     rounds: Rounds,
     config: GriffinLim,
     songs: Vec<Song>,
+    /// Frames fixed so far.
+    position: usize,
     /// Weights of the sums of samples in the rounds, for the last count of frames before and frames.
     gain: ((usize, usize), Vec<f32>),
 }
@@ -60,7 +62,7 @@ impl PhaseStream {
         }
         let rounds = Rounds::of(stft)?;
         let songs = (0..batch).map(|_| Song::new(&rounds)).collect();
-        Ok(Self { stft: stft.copied()?, rounds, config, songs, gain: ((0, 0), Vec::new()) })
+        Ok(Self { stft: stft.copied()?, rounds, config, songs, position: 0, gain: ((0, 0), Vec::new()) })
     }
 
     /// Takes magnitudes `[batch, any, bins]`, returns the samples `[batch, any]` that are final, on the host.
@@ -70,12 +72,11 @@ impl PhaseStream {
     pub fn push(&mut self, magnitudes: &Tensor) -> Result<Tensor> {
         let expected = [self.songs.len() as i64, shape::ANY, self.stft.bins()];
         shape::expect("magnitudes", magnitudes, &expected)?;
-        let (values, each) = (to_vec(magnitudes)?, (magnitudes.size()[1] * self.stft.bins()) as usize);
         for (index, song) in self.songs.iter_mut().enumerate() {
-            song.pending.extend_from_slice(&values[index * each..(index + 1) * each]);
+            append(&magnitudes.f_get(index as i64)?, &mut song.pending)?;
         }
-        while self.pending() >= BLOCK + AHEAD {
-            self.fix(BLOCK, AHEAD)?;
+        while self.pending() >= self.block() + AHEAD {
+            self.fix(self.block(), AHEAD)?;
         }
         self.take(false)
     }
@@ -86,12 +87,18 @@ impl PhaseStream {
     /// libtorch could not allocate.
     pub fn finish(&mut self) -> Result<Tensor> {
         while self.pending() > 0 {
-            let count = self.pending().min(BLOCK);
+            let count = self.pending().min(self.block());
             self.fix(count, (self.pending() - count).min(AHEAD))?;
         }
         let rest = self.take(true)?;
         self.songs.fill_with(|| Song::new(&self.rounds));
+        self.position = 0;
         Ok(rest)
+    }
+
+    /// Frames of the next block: as many as came before, so that a stream begins soon. The partition depends on nothing but the position.
+    fn block(&self) -> usize {
+        self.position.clamp(BLOCK.0, BLOCK.1)
     }
 
     /// Frames whose phases are not fixed.
@@ -111,6 +118,7 @@ impl PhaseStream {
         for song in &mut self.songs {
             song.fix(&self.rounds, self.config, &self.gain.1, count, frames, threads)?;
         }
+        self.position += count;
         Ok(())
     }
 
