@@ -64,7 +64,7 @@ fn help_shows_sample_commands_and_unknown_flags_are_refused() {
 fn speed_is_measured_in_processes_of_their_own() {
     let root = tempfile::tempdir().unwrap();
     let (bundle, _) = inputs(root.path());
-    let short = ["--rounds", "2", "--seconds", "2", "--long-secs", "6", "--threads", "1"];
+    let short = ["--rounds", "2", "--seconds", "2", "--long-secs", "20", "--threads", "1"];
     let out = good("speed", &with_bundle(&bundle, &short)).out;
     let rows: Vec<Vec<&str>> = out
         .lines()
