@@ -109,8 +109,7 @@ impl SpectralCodec {
         let mut synthesis = super::phase::BlockSynthesis::new(&self.magnitudes, self.config.rounds, batch)?;
         tch::no_grad(|| {
             let head = synthesis.push(normalised)?;
-            let rest = synthesis.finish()?.f_to_device(head.device())?;
-            Ok(Tensor::f_cat(&[head, rest], -1)?.f_unsqueeze(1)?)
+            Ok(Tensor::f_cat(&[head, synthesis.finish()?], -1)?.f_unsqueeze(1)?)
         })
     }
 }

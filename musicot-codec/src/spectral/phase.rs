@@ -20,10 +20,10 @@ impl<'a> BlockSynthesis<'a> {
     /// Takes normalised log-magnitudes `[batch, bands, any]`, returns the samples `[batch, any]` that are final.
     pub fn push(&mut self, normalised: &Tensor) -> Result<Tensor> {
         let magnitudes = self.transform.expand(normalised)?;
-        Ok(self.phases.push(&magnitudes)?.f_to_device(normalised.device())?)
+        Ok(self.phases.push(&magnitudes)?)
     }
 
-    /// Returns the rest `[batch, any]`, on the host, and is ready for another song.
+    /// Returns the rest `[batch, any]` and is ready for another song.
     pub fn finish(&mut self) -> Result<Tensor> {
         Ok(self.phases.finish()?)
     }

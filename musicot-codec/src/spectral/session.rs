@@ -84,7 +84,7 @@ impl DecodeSession for Session<'_> {
                 let block = self.magnitudes((self.next + block(self.next)).min(self.end()))?;
                 audio.push(self.synthesis.push(&block)?);
             }
-            audio.push(self.synthesis.finish()?.f_to_device(self.codec.params().device())?);
+            audio.push(self.synthesis.finish()?);
             (self.pending, self.start, self.next) = (empty(self.codec, self.batch), 0, 0);
             Ok(Tensor::f_cat(&audio, 1)?.f_unsqueeze(1)?)
         })

@@ -91,8 +91,8 @@ impl Stft {
     }
 
     /// The same transform, with the same window.
-    pub(super) fn copied(&self) -> Result<Self> {
-        Ok(Self { window: self.window.f_to_device(self.window.device())?, ..*self })
+    pub(super) fn shared(&self) -> Self {
+        Self { window: self.window.shallow_clone(), ..*self }
     }
 
     /// The window `[n_fft]`.

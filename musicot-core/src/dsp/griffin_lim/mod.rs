@@ -74,23 +74,21 @@ pub fn refine_phases(
     if let Some(fixed) = fixed {
         shape::expect("fixed", fixed, &[magnitudes.size()[0], shape::ANY, stft.bins()])?;
     }
-    config.validate()?;
+    let rounds = Rounds::new(stft, config)?;
     if start.numel() == 0 {
         return Ok(start.shallow_clone());
     }
     let held = fixed.map_or(0, |fixed| fixed.size()[1]);
     let (frames, bins) = (magnitudes.size()[1], stft.bins());
-    let rounds = Rounds::of(stft)?;
     // Of the weights of all samples, fixed ones included, those from the first frame on.
     let gain = to_vec(&stft.gain(held + frames)?)?.split_off((held * stft.hop()) as usize);
-    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
     let (targets, mut estimate) = (to_vec(magnitudes)?, to_complex(start)?);
     let fixed = fixed.map(to_complex).transpose()?.unwrap_or_default();
     let song = (frames * bins) as usize;
     for (index, (magnitudes, estimate)) in targets.chunks(song).zip(estimate.chunks_mut(song)).enumerate() {
         let held = (held * bins) as usize;
         let before = rounds.before(&fixed[index * held..(index + 1) * held])?;
-        rounds.run(Frames { magnitudes, estimate, before: &before, gain: &gain }, config, threads)?;
+        rounds.run(Frames { magnitudes, estimate, before: &before, gain: &gain })?;
     }
     let parts: Vec<f32> = estimate.iter().flat_map(|value| [value.re, value.im]).collect();
     let found = Tensor::f_from_slice(&parts)?.f_reshape([-1, frames, bins, 2])?.f_view_as_complex()?;

@@ -25,6 +25,7 @@ pub(in crate::dsp) struct Rounds {
     window: Vec<f32>,
     forward: Arc<dyn RealToComplex<f32>>,
     inverse: Arc<dyn ComplexToReal<f32>>,
+    config: GriffinLim,
 }
 
 /// The frames of a song that are looked for, and the samples that they share with others.
@@ -47,11 +48,14 @@ struct Part<'a> {
 }
 
 impl Rounds {
-    pub fn of(stft: &Stft) -> Result<Self> {
+    /// # Errors
+    /// A configuration out of range.
+    pub fn new(stft: &Stft, config: GriffinLim) -> Result<Self> {
+        config.validate()?;
         let (n_fft, hop, window) = (stft.n_fft() as usize, stft.hop() as usize, to_vec(stft.window())?);
         let mut planner = RealFftPlanner::new();
         let (forward, inverse) = (planner.plan_fft_forward(n_fft), planner.plan_fft_inverse(n_fft));
-        Ok(Self { n_fft, hop, window, forward, inverse })
+        Ok(Self { n_fft, hop, window, forward, inverse, config })
     }
 
     pub fn bins(&self) -> usize {
@@ -92,11 +96,12 @@ impl Rounds {
         }
     }
 
-    /// Runs the rounds with so many threads; the result does not depend on how many.
-    pub fn run(&self, song: Frames<'_>, config: GriffinLim, threads: usize) -> Result<()> {
+    /// Runs the rounds with as many threads as libtorch has; the result does not depend on how many.
+    pub fn run(&self, song: Frames<'_>) -> Result<()> {
         let Frames { magnitudes, estimate, before, gain } = song;
         let frames = magnitudes.len() / self.bins();
-        let each = frames.div_ceil(threads.max(1)).max(FEWEST);
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        let each = frames.div_ceil(threads).max(FEWEST);
         let parts: Vec<Part<'_>> = magnitudes
             .chunks(each * self.bins())
             .zip(estimate.chunks_mut(each * self.bins()))
@@ -120,19 +125,19 @@ impl Rounds {
                 // They wait for one another in every round, and so nobody begins before all are there.
                 let (go, gone) = channel::<()>();
                 let shared = &shared;
-                let refine = move || gone.recv().map_or(Ok(()), |()| self.refine(part, shared, config));
+                let refine = move || gone.recv().map_or(Ok(()), |()| self.refine(part, shared));
                 let started = Builder::new().spawn_scoped(scope, refine);
                 others.push((go, started.map_err(|e| Error::input("threads", e.to_string()))?));
             }
             let others: Vec<_> = others.into_iter().map(|(go, other)| (go.send(()), other)).collect();
-            let own = own.map_or(Ok(()), |part| self.refine(part, &shared, config));
+            let own = own.map_or(Ok(()), |part| self.refine(part, &shared));
             let lost = |_| Err(Error::input("griffin_lim", "a thread was lost"));
             others.into_iter().map(|(_, other)| other.join().unwrap_or_else(lost)).fold(own, Result::and)
         })
     }
 
     /// The rounds of one thread's frames.
-    fn refine(&self, part: Part<'_>, shared: &Shared<'_>, config: GriffinLim) -> Result<()> {
+    fn refine(&self, part: Part<'_>, shared: &Shared<'_>) -> Result<()> {
         let Part { index, magnitudes, estimate } = part;
         let count = magnitudes.len() / self.bins();
         let mut inverse_scratch = self.inverse.make_scratch_vec();
@@ -141,7 +146,7 @@ impl Rounds {
         let (mut piece, mut consistent) = (vec![0.0; self.n_fft], self.forward.make_output_vec());
         let mut previous = vec![Complex32::ZERO; estimate.len()];
         let mut done = Ok(());
-        for round in 0..config.rounds {
+        for round in 0..self.config.rounds {
             let mut own = shared.pieces[index][round % 2].write().unwrap_or_else(PoisonError::into_inner);
             for (spectrum, piece) in
                 estimate.chunks_exact_mut(self.bins()).zip(own.chunks_exact_mut(self.n_fft))
@@ -152,7 +157,7 @@ impl Rounds {
             shared.barrier.wait();
             self.signal(&mut sum, index * shared.each, count, shared, round % 2);
             // Extrapolates from the second round on: before it there is nothing to extrapolate from.
-            let ahead = if round == 0 { 1.0 } else { 1.0 + config.momentum as f32 };
+            let ahead = if round == 0 { 1.0 } else { 1.0 + self.config.momentum as f32 };
             for frame in 0..count {
                 multiply(&mut piece, &sum[frame * self.hop..][..self.n_fft], &self.window);
                 done = done.and(self.spectrum(&mut piece, &mut consistent, &mut forward_scratch));

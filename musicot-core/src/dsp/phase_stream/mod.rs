@@ -7,7 +7,7 @@
 mod peaks;
 mod song;
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use self::song::Song;
 use super::griffin_lim::{GriffinLim, Rounds};
@@ -42,7 +42,6 @@ const AHEAD: usize = 8;
 pub struct PhaseStream {
     stft: Stft,
     rounds: Rounds,
-    config: GriffinLim,
     songs: Vec<Song>,
     /// Frames fixed so far.
     position: usize,
@@ -56,16 +55,15 @@ impl PhaseStream {
     /// # Errors
     /// [`Error::Config`] for a transform with [`Padding::Center`], or a momentum that is negative or not finite.
     pub fn new(stft: &Stft, config: GriffinLim, batch: usize) -> Result<Self> {
-        config.validate()?;
         if stft.padding() != Padding::Same {
             return Err(Error::config("padding", "expected frames in the middle of their hops (same)"));
         }
-        let rounds = Rounds::of(stft)?;
+        let rounds = Rounds::new(stft, config)?;
         let songs = (0..batch).map(|_| Song::new(&rounds)).collect();
-        Ok(Self { stft: stft.copied()?, rounds, config, songs, position: 0, gain: ((0, 0), Vec::new()) })
+        Ok(Self { stft: stft.shared(), rounds, songs, position: 0, gain: ((0, 0), Vec::new()) })
     }
 
-    /// Takes magnitudes `[batch, any, bins]`, returns the samples `[batch, any]` that are final, on the host.
+    /// Takes magnitudes `[batch, any, bins]`, returns the samples `[batch, any]` that are final, on the transform's device.
     ///
     /// # Errors
     /// [`Error::Shape`] for another batch or transform.
@@ -108,15 +106,15 @@ impl PhaseStream {
 
     /// Fixes the phases of `count` frames with the help of `ahead` more.
     fn fix(&mut self, count: usize, ahead: usize) -> Result<()> {
-        let held = self.songs.first().map_or(0, |song| song.fixed.len() / self.rounds.bins());
+        // Frames before that overlap these.
+        let held = self.position.min((self.rounds.n_fft() - 1) / self.rounds.hop());
         let frames = count + ahead;
         if self.gain.0 != (held, frames) {
             let gain = to_vec(&self.stft.gain((held + frames) as i64)?)?;
             self.gain = ((held, frames), gain[held * self.rounds.hop()..].to_vec());
         }
-        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
         for song in &mut self.songs {
-            song.fix(&self.rounds, self.config, &self.gain.1, count, frames, threads)?;
+            song.fix(&self.rounds, &self.gain.1, count, frames)?;
         }
         self.position += count;
         Ok(())
@@ -124,11 +122,10 @@ impl PhaseStream {
 
     /// What is final and was not taken yet.
     fn take(&mut self, all: bool) -> Result<Tensor> {
-        let batch = self.songs.len() as i64;
         let samples: Vec<f32> = self.songs.iter_mut().flat_map(|song| song.take(&self.rounds, all)).collect();
-        if samples.is_empty() {
-            return Ok(Tensor::f_zeros([batch, 0], (tch::Kind::Float, Device::Cpu))?);
-        }
-        Ok(Tensor::f_from_slice(&samples)?.f_reshape([batch, -1])?)
+        let batch = self.songs.len() as i64;
+        let each = samples.len() as i64 / batch.max(1);
+        let samples = Tensor::f_from_slice(&samples)?.f_reshape([batch, each])?;
+        Ok(samples.f_to_device(self.stft.window().device())?)
     }
 }

@@ -4,7 +4,7 @@ use realfft::num_complex::Complex32;
 
 use super::peaks::Peaks;
 use crate::Result;
-use crate::dsp::griffin_lim::{Frames, GriffinLim, Rounds};
+use crate::dsp::griffin_lim::{Frames, Rounds};
 
 /// Below this a bin has no phase.
 const SILENCE: f32 = 1e-18;
@@ -14,13 +14,11 @@ pub(super) struct Song {
     pub pending: Vec<f32>,
     /// Spectra already estimated for the first pending frames.
     estimated: Vec<Complex32>,
-    /// Spectra of the last fixed frames, as many as overlap what follows.
-    pub fixed: Vec<Complex32>,
+    /// Spectrum of the last fixed frame; nothing before there is one.
+    last: Vec<Complex32>,
     /// Sums of the fixed frames' samples, and of their squared windows, from the first sample that was not taken.
     sum: Vec<f32>,
     envelope: Vec<f32>,
-    /// Samples at the start of both sums that all their frames have been added to.
-    ready: usize,
     /// Samples still to be left out: those before the song.
     skip: usize,
 }
@@ -31,47 +29,39 @@ impl Song {
         Self {
             pending: Vec::new(),
             estimated: Vec::new(),
-            fixed: Vec::new(),
+            last: Vec::new(),
             sum: vec![0.0; edge],
             envelope: vec![0.0; edge],
-            ready: 0,
             skip: edge / 2,
         }
     }
 
     /// Fixes the phases of the first `count` of `frames` pending ones.
-    pub fn fix(
-        &mut self,
-        rounds: &Rounds,
-        config: GriffinLim,
-        gain: &[f32],
-        count: usize,
-        frames: usize,
-        threads: usize,
-    ) -> Result<()> {
+    pub fn fix(&mut self, rounds: &Rounds, gain: &[f32], count: usize, frames: usize) -> Result<()> {
         let bins = rounds.bins();
         let mut estimate = self.start(rounds, frames);
-        let before = rounds.before(&self.fixed)?;
         let magnitudes = &self.pending[..frames * bins];
-        let song = Frames { magnitudes, estimate: &mut estimate, before: &before, gain };
-        rounds.run(song, config, threads)?;
+        let before = &self.sum[self.ready(rounds)..];
+        rounds.run(Frames { magnitudes, estimate: &mut estimate, before, gain })?;
         self.estimated = estimate.split_off(count * bins);
         self.pending.drain(..count * bins);
         self.add(rounds, &estimate)?;
-        self.fixed.extend_from_slice(&estimate);
-        let overlapping = ((rounds.n_fft() - 1) / rounds.hop()).max(1) * bins;
-        self.fixed.drain(..self.fixed.len().saturating_sub(overlapping));
+        self.last = estimate.split_off(estimate.len() - bins);
         Ok(())
+    }
+
+    /// Samples at the start of both sums that all their frames have been added to.
+    fn ready(&self, rounds: &Rounds) -> usize {
+        self.sum.len() - (rounds.n_fft() - rounds.hop())
     }
 
     /// Adds fixed frames to the sums.
     fn add(&mut self, rounds: &Rounds, spectra: &[Complex32]) -> Result<()> {
         let (hop, frames) = (rounds.hop(), spectra.len() / rounds.bins());
-        let first = self.ready;
-        self.ready += frames * hop;
-        let reach = rounds.n_fft() - hop;
-        self.sum.resize(self.ready + reach, 0.0);
-        self.envelope.resize(self.ready + reach, 0.0);
+        let first = self.ready(rounds);
+        let length = self.sum.len() + frames * hop;
+        self.sum.resize(length, 0.0);
+        self.envelope.resize(length, 0.0);
         rounds.overlap_add(spectra, &mut self.sum[first..])?;
         for frame in 0..frames {
             rounds.add_window(&mut self.envelope[first + frame * hop..]);
@@ -82,7 +72,7 @@ impl Song {
     /// Samples that are final, whole hops of them, or `all` that are left.
     pub fn take(&mut self, rounds: &Rounds, all: bool) -> Vec<f32> {
         let (hop, edge) = (rounds.hop(), rounds.n_fft() - rounds.hop());
-        let end = if all { self.sum.len() - (edge - edge / 2) } else { self.ready };
+        let end = if all { self.sum.len() - (edge - edge / 2) } else { self.ready(rounds) };
         let count = end.saturating_sub(self.skip) / hop * hop;
         if count == 0 {
             return Vec::new();
@@ -92,7 +82,6 @@ impl Song {
         let samples = samples.map(|(sum, envelope)| sum / envelope.max(1e-8)).collect();
         self.sum.drain(..self.skip + count);
         self.envelope.drain(..self.skip + count);
-        self.ready -= (self.skip + count).min(self.ready);
         self.skip = 0;
         samples
     }
@@ -102,7 +91,7 @@ impl Song {
         let bins = rounds.bins();
         let known = self.estimated.len().min(frames * bins);
         let mut spectra = self.estimated[..known].to_vec();
-        let last = if known > 0 { &spectra } else { &self.fixed };
+        let last = if known > 0 { &spectra } else { &self.last };
         let mut turned: Vec<Complex32> = match last.chunks_exact(bins).next_back() {
             Some(last) => last.iter().map(|value| unit(*value)).collect(),
             // As if a peak at 0 Hz had been everywhere.
