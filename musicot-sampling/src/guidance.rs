@@ -63,6 +63,40 @@ impl Guidance {
     }
 }
 
+/// Guidance with a scale for each part of the condition (Brooks, Holynski and Efros, "InstructPix2Pix", CVPR 2023, equation 3):
+/// `branches[0] + scales[0] * (branches[1] - branches[0]) + scales[1] * (branches[2] - branches[1])`, and so on. The first branch sees nothing of
+/// the condition, each later one a part more; all are logits `[batch, vocab]`. With equal scales it is [`Guidance`] between the first and the last.
+///
+/// ```
+/// use musicot_sampling::{core::{GuidanceScale, tensor, tch::Tensor}, nested_guidance};
+/// let [nothing, style, style_and_key] = [0.0_f32, 1.0, 3.0].map(|logit| Tensor::from_slice(&[logit, 0.0]).reshape([1, 2]));
+/// let scales = [GuidanceScale::new(2.0)?, GuidanceScale::new(5.0)?];
+/// let guided = nested_guidance(&[nothing, style, style_and_key], &scales)?;
+/// assert_eq!(tensor::to_vec(&guided)?, [12.0, 0.0]);
+/// # Ok::<(), musicot_sampling::Error>(())
+/// ```
+///
+/// # Errors
+/// [`crate::Error::Core`] for a wrong shape or element type, or another number of scales than one per branch after the first.
+pub fn nested_guidance(branches: &[Tensor], scales: &[GuidanceScale]) -> Result<Tensor> {
+    let Some((first, rest)) = branches.split_first().filter(|(_, rest)| rest.len() == scales.len()) else {
+        let reason =
+            format!("expected one per branch after the first, got {} for {}", scales.len(), branches.len());
+        return Err(CoreError::input("guidance scales", reason).into());
+    };
+    let (batch, vocab) = input::logits_size(first)?;
+    let mut guided = first.shallow_clone();
+    let mut before = first;
+    for (branch, scale) in rest.iter().zip(scales) {
+        shape::expect("logits of a branch [batch, vocab]", branch, &[batch, vocab])?;
+        shape::expect_kind("logits of a branch", branch, first.kind())?;
+        let step = branch.f_sub(before)?;
+        guided = guided.f_add(&step.f_mul_scalar(scale.value())?)?;
+        before = branch;
+    }
+    Ok(guided)
+}
+
 impl From<GuidanceScale> for Guidance {
     fn from(scale: GuidanceScale) -> Self {
         Self::new(scale)

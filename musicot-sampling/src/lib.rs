@@ -13,9 +13,9 @@ mod transform;
 
 pub use draw::{draw, greedy};
 pub use error::{Error, Result};
-pub use guidance::Guidance;
+pub use guidance::{Guidance, nested_guidance};
 pub use musicot_core as core;
 pub use musicot_core::{CounterRng, GuidanceScale, tch};
-pub use phase::{Phase, PhaseConfig, PhasePolicy};
+pub use phase::{Phase, PhaseConfig, PhasePolicy, TagGuidance};
 pub use sampler::{Sampler, SamplingConfig};
 pub use transform::{Allow, LogitsTransform, MinP, RepetitionPenalty, Temperature, TopK, TopP, allow};

@@ -23,10 +23,44 @@ pub struct PhaseConfig {
     pub sampling: SamplingConfig,
     /// Guidance before it.
     pub guidance: GuidanceScale,
+    /// Tags with a scale of their own; `None`: one scale for the whole condition, and one branch less to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_guidance: Option<TagGuidance>,
+}
+
+/// A scale of its own for what some tags add to the rest of the condition, which has [`PhaseConfig::guidance`]; see [`crate::nested_guidance`]. It is for
+/// tags that a model follows too loosely: a key, say, that is drowned by what else the condition says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagGuidance {
+    /// The scale.
+    pub scale: GuidanceScale,
+    /// Whether it is that of the tempo.
+    #[serde(default)]
+    pub tempo: bool,
+    /// Of the key.
+    #[serde(default)]
+    pub key: bool,
+    /// Of the style.
+    #[serde(default)]
+    pub style: bool,
+    /// Of the mood.
+    #[serde(default)]
+    pub mood: bool,
+    /// Of the instruments.
+    #[serde(default)]
+    pub instruments: bool,
+}
+
+impl TagGuidance {
+    /// A scale of its own for the key alone.
+    pub fn of_key(scale: GuidanceScale) -> Self {
+        Self { scale, tempo: false, key: true, style: false, mood: false, instruments: false }
+    }
 }
 
 /// How both phases are sampled: dual temperature and dual guidance scale.
-/// A phase missing in a file has the paper's settings; within a phase both fields are needed.
+/// A phase missing in a file has the paper's settings; within a phase `sampling` and `guidance` are needed.
 ///
 /// ```
 /// use musicot_sampling::{Phase, PhasePolicy};
@@ -54,6 +88,7 @@ impl PhasePolicy {
             sampling: SamplingConfig::at(temperature),
             // Both scales are valid by construction.
             guidance: GuidanceScale::new(scale).unwrap_or(GuidanceScale::NEUTRAL),
+            tag_guidance: None,
         };
         Self { thoughts: phase(0.65, 2.3), audio: phase(0.75, 1.3) }
     }
@@ -69,7 +104,11 @@ impl PhasePolicy {
 
     /// The model's own conditional distribution: temperature 1 and no guidance.
     pub fn neutral() -> Self {
-        let phase = PhaseConfig { sampling: SamplingConfig::default(), guidance: GuidanceScale::NEUTRAL };
+        let phase = PhaseConfig {
+            sampling: SamplingConfig::default(),
+            guidance: GuidanceScale::NEUTRAL,
+            tag_guidance: None,
+        };
         Self { thoughts: phase, audio: phase }
     }
 

@@ -4,7 +4,8 @@ use musicot_core::tch::Tensor;
 use musicot_core::tensor;
 use musicot_sampling::PhaseConfig;
 
-use super::rows::{Rows, RowsShape, for_all_rows, logits, with_null};
+use super::branches::Branch;
+use super::rows::{Rows, RowsShape, logits};
 use super::told::{Told, ToldRow};
 use super::{Chooser, expect_songs, song_streams};
 use crate::conditions::Conditions;
@@ -115,12 +116,12 @@ impl MusicLm {
         let streams = song_streams(request.seed, "audio", request.songs.iter().map(|song| song.number));
         let chooser = Chooser::new(policy, streams)?;
         let songs: Vec<&Conditions> = request.songs.iter().map(|song| &song.conditions).collect();
-        let encoded = with_null(self, &songs, chooser.has_null())?;
+        let encoded = chooser.branches.encode(self, &songs)?;
         // Which plan each row has; the unconditional branch may have none.
         let null_has_plan = self.config().null_branch == NullBranch::Text;
-        let plan_of = |row: usize| match row < songs.len() || null_has_plan {
-            true => plans.get(row % songs.len()).copied(),
-            false => None,
+        let plan_of = |row: usize| match chooser.branches.of(row, songs.len()) {
+            (Branch::Nothing, _) if !null_has_plan => None,
+            (_, song) => plans.get(song).copied(),
         };
         let starts = encoded
             .into_iter()
@@ -128,7 +129,10 @@ impl MusicLm {
             .map(|(row, conditions)| Ok((conditions, self.audio_start(plan_of(row))?)));
         let starts = starts.collect::<Result<Vec<_>>>()?;
         // The unconditional branch is not told the length, as it is not told the tempo.
-        let length_of = |row: usize| request.length.settled().filter(|_| row < songs.len());
+        let length_of = |row: usize| match chooser.branches.of(row, songs.len()) {
+            (Branch::Nothing, _) => None,
+            _ => request.length.settled(),
+        };
         let rows = starts.iter().enumerate().map(|(row, (conditions, _))| ToldRow {
             conditions,
             plan: plan_of(row),
@@ -216,7 +220,7 @@ impl AudioTokens<'_> {
         };
         let range = self.model.vocab().emits(Emission::Audio { may_end: true })?;
         let start = range.start;
-        let guided = self.chooser.guided(logits(self.model, &hidden, range)?)?;
+        let guided = self.chooser.branches.combine(logits(self.model, &hidden, range)?)?;
         let mut chosen = self.chooser.choose(guided.shallow_clone(), &self.history, self.next as u64)?;
         if !self.length.may_end(self.next) {
             let last: Vec<i64> = last.iter().flatten().map(|id| id - start).collect();
@@ -229,7 +233,7 @@ impl AudioTokens<'_> {
         let vocab = self.model.vocab();
         // A song that has ended goes on unheard, with a token of no consequence.
         let ids = tokens.iter().map(|token| vocab.audio(token.unwrap_or(AudioToken(0))));
-        self.last = Some(for_all_rows(&ids.collect::<Result<Vec<_>>>()?, self.chooser.has_null()));
+        self.last = Some(self.chooser.branches.repeated(&ids.collect::<Result<Vec<_>>>()?));
         Ok(Some(AudioStep { index: self.next, tokens }))
     }
 

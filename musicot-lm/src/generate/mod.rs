@@ -1,11 +1,12 @@
 //! Generation in two phases: thoughts, then audio tokens.
 //!
 //! Each phase is an iterator that runs the model once per item asked for. All songs of a request share the batch, and where guidance
-//! is on, their unconditional branches do too: rows `0..songs` are conditional, `songs..2 * songs` unconditional. The audio phase
+//! is on, their other branches do too. The audio phase
 //! starts anew from a plan, so that a plan may come from anywhere or be edited in between; reading it again costs one pass over a
 //! hundred or so positions at once.
 
 mod audio;
+mod branches;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -14,10 +15,12 @@ mod told;
 
 use musicot_core::CounterRng;
 use musicot_core::tch::Tensor;
-use musicot_sampling::{Guidance, PhaseConfig, Sampler};
+use musicot_sampling::{PhaseConfig, Sampler};
 
 pub use audio::{AudioLength, AudioRequest, AudioSong, AudioStep, AudioTokens};
 pub use thoughts::{PlanRequest, PlanSong, ThoughtStep, Thoughts};
+
+use branches::Branches;
 
 use crate::{Error, Result};
 
@@ -30,24 +33,13 @@ fn song_streams(seed: u64, phase: &str, songs: impl Iterator<Item = u64>) -> Vec
 /// From the logits of all rows to one choice per song.
 struct Chooser {
     sampler: Sampler,
-    guidance: Guidance,
+    branches: Branches,
     streams: Vec<CounterRng>,
 }
 
 impl Chooser {
     fn new(policy: &PhaseConfig, streams: Vec<CounterRng>) -> Result<Self> {
-        let sampler = Sampler::new(&policy.sampling)?;
-        Ok(Self { sampler, guidance: Guidance::new(policy.guidance), streams })
-    }
-
-    /// Whether rows of the unconditional branch are needed.
-    fn has_null(&self) -> bool {
-        self.guidance.needs_unconditional()
-    }
-
-    /// Logits of all rows `[rows, choices]` to those of the songs `[songs, choices]`.
-    fn guided(&self, logits: Tensor) -> Result<Tensor> {
-        Ok(if self.has_null() { self.guidance.combine_halves(&logits)? } else { logits })
+        Ok(Self { sampler: Sampler::new(&policy.sampling)?, branches: Branches::new(policy), streams })
     }
 
     /// From the logits of the songs; `history` holds each song's earlier choices.

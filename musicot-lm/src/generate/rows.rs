@@ -3,9 +3,8 @@
 use musicot_core::tch::{Kind, Tensor, no_grad_guard};
 
 use crate::causal::{LmSession, SessionShape};
-use crate::conditions::{Conditions, EncodedConditions};
+use crate::conditions::EncodedConditions;
 use crate::inputs::Align;
-use crate::vocab::TokenId;
 use crate::{Error, MusicLm, Result};
 
 /// A session of several rows, with embeddings that wait until a result is needed: forced tokens cost no pass of their own.
@@ -97,23 +96,4 @@ impl<'a> Rows<'a> {
 pub(super) fn logits(model: &MusicLm, hidden: &Tensor, range: std::ops::Range<i64>) -> Result<Tensor> {
     let _no_grad = no_grad_guard();
     Ok(model.lm.logits(hidden, range)?.f_to_kind(Kind::Float)?)
-}
-
-/// Conditional rows, then (where there are any) as many unconditional ones.
-pub(super) fn with_null(
-    model: &MusicLm,
-    songs: &[&Conditions],
-    has_null: bool,
-) -> Result<Vec<EncodedConditions>> {
-    let mut rows = songs.iter().map(|song| model.encode(song)).collect::<Result<Vec<_>>>()?;
-    if has_null {
-        rows.resize(2 * songs.len(), EncodedConditions::default());
-    }
-    Ok(rows)
-}
-
-/// One id per song, repeated for the unconditional rows.
-pub(super) fn for_all_rows(ids: &[TokenId], has_null: bool) -> Vec<i64> {
-    let once = ids.iter().map(|id| id.value());
-    if has_null { once.clone().chain(once).collect() } else { once.collect() }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use musicot_core::tch::{Device, Kind, Tensor};
 use musicot_core::{GuidanceScale, ParamStore, tensor};
-use musicot_sampling::{PhaseConfig, SamplingConfig};
+use musicot_sampling::{PhaseConfig, SamplingConfig, TagGuidance};
 use proptest::prelude::*;
 
 use super::rows::{Rows, RowsShape, logits};
@@ -18,7 +18,11 @@ use crate::{
 };
 
 fn policy(temperature: f64, scale: f64) -> PhaseConfig {
-    PhaseConfig { sampling: SamplingConfig::at(temperature), guidance: GuidanceScale::new(scale).unwrap() }
+    PhaseConfig {
+        sampling: SamplingConfig::at(temperature),
+        guidance: GuidanceScale::new(scale).unwrap(),
+        tag_guidance: None,
+    }
 }
 
 /// Conditions of different lengths, so that rows are padded.
@@ -106,7 +110,13 @@ fn fast_decoders_draw_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let saved = tiny_model(tiny_config());
     saved.save(folder.path(), musicot_core::Storage::Native).unwrap();
-    let policy = policy(0.9, 1.7);
+    let policy = PhaseConfig {
+        tag_guidance: Some(TagGuidance {
+            tempo: true,
+            ..TagGuidance::of_key(GuidanceScale::new(3.0).unwrap())
+        }),
+        ..policy(0.9, 1.7)
+    };
     let write = |model: &MusicLm, numbers: &[u64]| {
         let plans = plans(model, &plan_request(numbers, 3, 7), &policy);
         // Longer than window and reach.
@@ -356,6 +366,49 @@ fn neutral_guidance_is_the_conditional_branch() {
     let request = audio_request(&model, &[1, 2], AudioLength::exact(24), 9);
     assert_eq!(tokens(&model, &request, &with), tokens(&model, &request, &without));
     assert_ne!(tokens(&model, &request, &policy(1.0, 6.0)), tokens(&model, &request, &without));
+}
+
+/// What is left of a song whose tags count nothing is the song without them; with the scale of the rest there is no third branch.
+#[test]
+fn tags_have_a_scale_of_their_own() {
+    let model = tiny_model(MusicLmConfig { tags_everywhere: true, beat_clock: true, ..tiny_config() });
+    let tagged = |guidance: f64, tags: f64| {
+        let scale = GuidanceScale::new(tags).unwrap();
+        let of = TagGuidance { scale, tempo: true, key: true, style: true, mood: true, instruments: true };
+        PhaseConfig { tag_guidance: Some(of), ..policy(1.0, guidance) }
+    };
+    let plan_of = |untagged: bool| {
+        let mut request = plan_request(&[1, 2], 3, 9);
+        let songs = request.songs.iter_mut().filter(|_| untagged);
+        songs.for_each(|song| song.conditions.tags = Tags::default());
+        request
+    };
+    let audio_of = |untagged: bool| {
+        let mut request = audio_request(&model, &[1, 2], AudioLength::exact(24), 9);
+        let songs = request.songs.iter_mut().filter(|_| untagged);
+        songs.for_each(|song| song.conditions.tags = Tags::default());
+        request
+    };
+    for guidance in [1.0, 2.5] {
+        let plain = policy(1.0, guidance);
+        assert_eq!(
+            plans(&model, &plan_of(false), &tagged(guidance, 0.0)),
+            plans(&model, &plan_of(true), &plain)
+        );
+        assert_eq!(
+            tokens(&model, &audio_of(false), &tagged(guidance, 0.0)),
+            tokens(&model, &audio_of(true), &plain)
+        );
+        let alike = tagged(guidance, guidance);
+        assert_eq!(tokens(&model, &audio_of(false), &alike), tokens(&model, &audio_of(false), &plain));
+        // Neither song has a key, so that nothing is added.
+        let of_key = TagGuidance::of_key(GuidanceScale::new(9.0).unwrap());
+        let keyed = PhaseConfig { tag_guidance: Some(of_key), ..plain };
+        assert_eq!(tokens(&model, &audio_of(false), &keyed), tokens(&model, &audio_of(false), &plain));
+        let strong = tagged(guidance, 9.0);
+        assert_ne!(plans(&model, &plan_of(false), &strong), plans(&model, &plan_of(false), &plain));
+        assert_ne!(tokens(&model, &audio_of(false), &strong), tokens(&model, &audio_of(false), &plain));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use musicot_sampling::PhaseConfig;
 
-use super::rows::{Rows, RowsShape, for_all_rows, logits, with_null};
+use super::rows::{Rows, RowsShape, logits};
 use super::{Chooser, expect_songs, song_streams};
 use crate::conditions::Conditions;
 use crate::config::PlanMode;
@@ -80,7 +80,9 @@ impl MusicLm {
         let streams = song_streams(request.seed, "thoughts", request.songs.iter().map(|song| song.number));
         let chooser = Chooser::new(policy, streams)?;
         let songs: Vec<&Conditions> = request.songs.iter().map(|song| &song.conditions).collect();
-        let starts: Vec<_> = with_null(self, &songs, chooser.has_null())?
+        let starts: Vec<_> = chooser
+            .branches
+            .encode(self, &songs)?
             .into_iter()
             .map(|conditions| (conditions, vec![TokenId::COT_BOS.value()]))
             .collect();
@@ -145,7 +147,7 @@ impl Thoughts<'_> {
         }
         let vocab = self.model.vocab();
         let ids = codes.iter().map(|code| vocab.thought(level, *code)).collect::<Result<Vec<_>>>()?;
-        self.rows.push(&for_all_rows(&ids, self.chooser.has_null()))?;
+        self.rows.push(&self.chooser.branches.repeated(&ids))?;
         Ok(ThoughtStep { window, level, codes })
     }
 
@@ -154,7 +156,7 @@ impl Thoughts<'_> {
         let logits = logits(self.model, &hidden, self.model.vocab().emits(Emission::Thought { level })?)?;
         // The place, not the order, keys the draw.
         let position = window * self.model.config().vocab.levels + level;
-        self.chooser.choose(self.chooser.guided(logits)?, &self.history[level], position as u64)
+        self.chooser.choose(self.chooser.branches.combine(logits)?, &self.history[level], position as u64)
     }
 }
 

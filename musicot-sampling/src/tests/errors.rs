@@ -7,7 +7,7 @@ use musicot_core::{CounterRng, Error as CoreError, GuidanceScale};
 use super::logits;
 use crate::{
     Allow, Error, Guidance, LogitsTransform, MinP, PhasePolicy, RepetitionPenalty, Sampler, SamplingConfig,
-    Temperature, TopK, TopP, allow, draw, greedy,
+    Temperature, TopK, TopP, allow, draw, greedy, nested_guidance,
 };
 
 const NO_SONGS: [CounterRng; 0] = [];
@@ -102,6 +102,10 @@ fn counts_and_ids_must_fit() {
     let guidance = Guidance::new(GuidanceScale::new(2.0).unwrap());
     assert!(guidance.combine_halves(&two()).is_err());
     assert!(guidance.combine(&two(), &logits(&[vec![0.0, 1.0]])).is_err());
+    let scale = GuidanceScale::NEUTRAL;
+    assert!(nested_guidance(&[], &[]).is_err());
+    assert!(nested_guidance(&[two(), two()], &[scale; 2]).unwrap_err().to_string().contains("2 for 2"));
+    assert!(nested_guidance(&[two(), logits(&[vec![0.0, 1.0]])], &[scale]).is_err());
     for ranges in [vec![], vec![2..2], vec![0..4], vec![-1..2]] {
         assert!(allow(&two(), &ranges).is_err(), "{ranges:?}");
     }

@@ -4,7 +4,10 @@ use musicot_core::{CounterRng, GuidanceScale};
 use proptest::prelude::*;
 
 use super::{bits, logits, oracle, rows};
-use crate::{Guidance, Phase, PhaseConfig, PhasePolicy, Sampler, SamplingConfig, draw, greedy};
+use crate::{
+    Guidance, Phase, PhaseConfig, PhasePolicy, Sampler, SamplingConfig, TagGuidance, draw, greedy,
+    nested_guidance,
+};
 
 fn songs(count: usize) -> Vec<CounterRng> {
     (0..count as u64).map(|song| CounterRng::new(11).stage("test").item(song)).collect()
@@ -65,7 +68,11 @@ fn greedy_and_cold_draws_agree() {
 /// The settings alone decide, not the phase.
 #[test]
 fn equal_temperatures_are_a_single_temperature() {
-    let phase = PhaseConfig { sampling: SamplingConfig::at(0.9), guidance: GuidanceScale::new(1.7).unwrap() };
+    let phase = PhaseConfig {
+        sampling: SamplingConfig::at(0.9),
+        guidance: GuidanceScale::new(1.7).unwrap(),
+        tag_guidance: None,
+    };
     let policy = PhasePolicy { thoughts: phase, audio: phase };
     let both = logits(&[vec![0.3, 1.0, -0.4, 0.8], vec![0.1, 0.2, 0.3, 0.4]]);
     let sample = |phase: &PhaseConfig, at| {
@@ -101,7 +108,16 @@ fn a_policy_file_is_read_as_written() {
     let partial: PhasePolicy =
         serde_json::from_str(r#"{"audio": {"sampling": {"temperature": 0.5}, "guidance": 1.0}}"#).unwrap();
     assert_eq!(partial.thoughts, PhasePolicy::paper().thoughts);
-    assert_eq!(partial.audio.sampling, SamplingConfig::at(0.5));
+    assert_eq!((partial.audio.sampling, partial.audio.tag_guidance), (SamplingConfig::at(0.5), None));
+    let tagged: PhasePolicy = serde_json::from_str(
+        r#"{"audio": {"sampling": {}, "guidance": 2.5, "tag_guidance": {"scale": 6.0, "key": true}}}"#,
+    )
+    .unwrap();
+    assert_eq!(tagged.audio.tag_guidance, Some(TagGuidance::of_key(GuidanceScale::new(6.0).unwrap())));
+    assert_eq!(
+        serde_json::from_str::<PhasePolicy>(&serde_json::to_string(&tagged).unwrap()).unwrap(),
+        tagged
+    );
 }
 
 proptest! {
@@ -126,6 +142,23 @@ proptest! {
     ) {
         let guided = Guidance::new(GuidanceScale::NEUTRAL).combine_halves(&logits(&halves)).unwrap();
         prop_assert_eq!(bits(&rows(&guided)), bits(&halves[..2]));
+    }
+
+    #[test]
+    fn nested_guidance_is_the_formula(
+        branches in prop::collection::vec(prop::collection::vec(-5.0_f32..5.0, 5), 3),
+        scales in prop::array::uniform2(0.0_f64..6.0),
+    ) {
+        let tensors: Vec<_> = branches.iter().map(|row| logits(std::slice::from_ref(row))).collect();
+        let nested = |scales: [f64; 2]| rows(&nested_guidance(&tensors, &scales.map(|s| GuidanceScale::new(s).unwrap())).unwrap());
+        let (guided, alike) = (nested(scales), nested([scales[0]; 2]));
+        for token in 0..5 {
+            let [a, b, c] = [0, 1, 2].map(|branch| f64::from(branches[branch][token]));
+            let expected = a + scales[0] * (b - a) + scales[1] * (c - b);
+            // A few f32 roundings of values up to 125.
+            prop_assert!((f64::from(guided[0][token]) - expected).abs() < 1e-4);
+            prop_assert!((f64::from(alike[0][token]) - (a + scales[0] * (c - a))).abs() < 1e-4);
+        }
     }
 
     #[test]
