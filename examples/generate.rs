@@ -19,6 +19,7 @@ Usage: generate --prompt TEXT [flags]
 
   generate --prompt \"calm jazz with piano and bass at 90 bpm\"
   generate --prompt \"fast rock\" --seconds 60 --seed 7 --tempo 150 --key \"E minor\" --tags rock,guitar,drums
+  generate --prompt \"a solo violin\" --drafts 16
   generate --reference song.mp3 --seconds 30 --prompt \"the same, but calm\" --out out/calm
 
 Writes song.wav, plan.json, plan.svg, plan.png (what the plan says over time) and manifest.json.
@@ -26,6 +27,7 @@ Writes song.wav, plan.json, plan.svg, plan.png (what the plan says over time) an
   --prompt TEXT    what the music is like; may be left out with --tags or --reference
   --seconds S      length [30]
   --seed N         another seed, another song [0]
+  --drafts N       draw N plans and perform the one nearest to the prompt [as the bundle says, else 1]
   --reference FILE recording (wav, flac, ogg, mp3, m4a) whose style the plan takes over
   --tempo BPM      beats per minute
   --key KEY        such as \"C major\" or \"F# minor\"
@@ -45,11 +47,13 @@ fn main() -> ExitCode {
 fn run() -> Outcome {
     let (mut model, mut brief, mut seed) = (Model::default(), Brief::default(), 0);
     let (mut reference, mut words, mut out) = (None, Vec::new(), PathBuf::from("out/generate"));
+    let mut drafts = None;
     let go = common::flags(HELP, |name, args| {
         match name {
             "prompt" => brief.prompt = args.value()?.string()?,
             "seconds" => brief.duration_secs = args.value()?.parse()?,
             "seed" => seed = args.value()?.parse()?,
+            "drafts" => drafts = Some(args.value()?.parse()?),
             "reference" => reference = Some(PathBuf::from(args.value()?)),
             "tempo" => brief.tags.tempo_bpm = Some(args.value()?.parse()?),
             "key" => brief.tags.key = Some(args.value()?.parse()?),
@@ -72,6 +76,7 @@ fn run() -> Outcome {
     let mut generator = model.generator(&bundle)?;
     let mut request = generator.request("").seed(seed);
     request.brief = brief;
+    request.settings.drafts = drafts.unwrap_or(request.settings.drafts);
     if let Some(path) = &reference {
         request = request.reference(Reference::new(path.as_path()));
     }

@@ -28,6 +28,7 @@ Writes song.wav and manifest.json, or samples.
   --prompt TEXT     what the music is like
   --seconds S       length [60]
   --seed N          another seed, another song [0]
+  --drafts N        draw N plans and perform the one nearest to the prompt [as the bundle says, else 1]
   --first-secs S    first window of the diffusion: shorter is heard sooner; as long as the bundle's, the song is that of `generate` [5]
   --raw             16-bit samples, channel by channel, to standard output; no files
   --out DIR         folder to write to [out/stream]
@@ -41,12 +42,13 @@ fn main() -> ExitCode {
 
 fn run() -> Outcome {
     let (mut model, mut prompt, mut secs, mut seed) = (Model::default(), String::new(), 60.0, 0);
-    let (mut first_secs, mut raw, mut out) = (5.0, false, PathBuf::from("out/stream"));
+    let (mut first_secs, mut drafts, mut raw, mut out) = (5.0, None, false, PathBuf::from("out/stream"));
     let go = common::flags(HELP, |name, args| {
         match name {
             "prompt" => prompt = args.value()?.string()?,
             "seconds" => secs = args.value()?.parse()?,
             "seed" => seed = args.value()?.parse()?,
+            "drafts" => drafts = Some(args.value()?.parse()?),
             "first-secs" => first_secs = args.value()?.parse::<f64>()?,
             "raw" => raw = true,
             "out" => out = args.value()?.into(),
@@ -63,6 +65,7 @@ fn run() -> Outcome {
     let mut request = generator.request(&prompt).duration_secs(secs).seed(seed);
     let first_frames = (first_secs * bundle.config().token_rate_hz).round();
     request.settings.windows.first_window_frames = first_frames as usize;
+    request.settings.drafts = drafts.unwrap_or(request.settings.drafts);
     request.validate()?;
     if !raw {
         common::writable(&out)?;

@@ -94,6 +94,9 @@ pub struct PlanShape {
 pub struct SamplingDefaults {
     /// Phase settings of the language model.
     pub policy: musicot_sampling::PhasePolicy,
+    /// Plans that are drawn for a song ([`crate::Settings::drafts`]); 1 where a bundle does not say.
+    #[serde(default = "crate::request::one_draft")]
+    pub drafts: usize,
     /// Solver, steps and guidance of the diffusion.
     pub diffusion: musicot_diffusion::SamplerConfig,
     /// Windows of the diffusion.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use musicot_core::files::{read_json, write_json};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::{Brief, Error, Result};
@@ -46,6 +46,17 @@ impl MusicPlan {
     /// Number of windows.
     pub fn windows(&self) -> usize {
         self.codes.nrows()
+    }
+
+    /// How near the thoughts are to what they were asked for: the mean over windows of their cosine with the condition, from -1 to 1; `None` without a
+    /// condition. Compare plans of one request with it: phrases differ in their base level.
+    pub fn fit(&self) -> Option<f64> {
+        let condition = self.condition.as_ref()?;
+        let cosine = |thought: ArrayView1<'_, f32>| -> f64 {
+            thought.iter().zip(condition).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let cosines = self.embeddings.rows().into_iter().map(cosine);
+        Some(cosines.sum::<f64>() / self.windows().max(1) as f64)
     }
 
     /// Writes the plan as JSON, atomically.

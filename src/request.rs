@@ -10,6 +10,9 @@ use crate::{Error, Reference, Result};
 /// Longest song, seconds: beyond this a request is taken for a mistake.
 pub const MAX_DURATION_SECS: f64 = 24.0 * 3600.0;
 
+/// Most plans that are drawn for one song: beyond this a request is taken for a mistake.
+pub const MAX_DRAFTS: usize = 4096;
+
 /// What a song is to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -64,10 +67,18 @@ pub struct Settings {
     pub seeds: Seeds,
     /// Temperatures and guidance scales of the two phases.
     pub policy: PhasePolicy,
+    /// Plans that are drawn, of which the one that fits best ([`crate::MusicPlan::fit`]) is performed; 1 where a manifest does not say.
+    #[serde(default = "one_draft")]
+    pub drafts: usize,
     /// Solver, steps and guidance of the diffusion.
     pub diffusion: SamplerConfig,
     /// Windows of the diffusion.
     pub windows: SessionConfig,
+}
+
+/// The drafts of files that do not say.
+pub(crate) fn one_draft() -> usize {
+    1
 }
 
 /// A song to be made; see [`crate::Generator::request`].
@@ -96,6 +107,13 @@ impl Request {
         self
     }
 
+    /// Sets how many plans are drawn, of which the one that fits best is performed. A plan is a few codes per 10 s, so that many cost little.
+    #[must_use]
+    pub fn drafts(mut self, count: usize) -> Self {
+        self.settings.drafts = count;
+        self
+    }
+
     /// Adds a recording whose thoughts become part of the plan.
     #[must_use]
     pub fn reference(mut self, reference: Reference) -> Self {
@@ -106,8 +124,12 @@ impl Request {
     /// Checks what can be checked without a model, as [`crate::Generator::plan`] does.
     ///
     /// # Errors
-    /// A length out of range, or nothing that says what the song is to be.
+    /// A length or a number of drafts out of range, or nothing that says what the song is to be.
     pub fn validate(&self) -> Result<()> {
+        let drafts = self.settings.drafts;
+        if !(1..=MAX_DRAFTS).contains(&drafts) {
+            return Err(Error::input("drafts", format!("expected 1 to {MAX_DRAFTS}, got {drafts}")));
+        }
         self.brief.validate(!self.references.is_empty())
     }
 }

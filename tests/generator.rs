@@ -136,6 +136,60 @@ fn a_reference_fixes_its_part_of_the_plan() {
     assert_eq!(other.codes[[0, 1]], plan.codes[[1, 1]]);
 }
 
+/// More than are written at once, so that groups must not show.
+#[test]
+fn the_draft_that_fits_best_is_performed() {
+    let root = tempfile::tempdir().unwrap();
+    let mut generator = generator(root.path());
+    let one = generator.request("a solo violin").duration_secs(20.0).seed(6);
+    let drafts = generator.drafts(&one.clone().drafts(11), &mut Quiet).unwrap();
+    assert_eq!(drafts.len(), 11);
+    let fits: Vec<f64> = drafts.iter().map(|plan| plan.fit().unwrap()).collect();
+    assert!(fits.is_sorted_by(|a, b| a >= b) && fits[0] > fits[10], "{fits:?}");
+    for plan in &drafts {
+        let asked = generator.analyze(plan, &["a solo violin"]).unwrap();
+        assert!((asked.values.mean().unwrap() - plan.fit().unwrap()).abs() < 1e-5);
+    }
+    // The first drawn of a seed is the same however many there are, and so are the others.
+    for fewer in [1, 9] {
+        for plan in generator.drafts(&one.clone().drafts(fewer), &mut Quiet).unwrap() {
+            assert!(drafts.contains(&plan), "one of {fewer} drafts is not among 11");
+        }
+    }
+    let song = generator.generate(&one.drafts(11), &mut Quiet).unwrap();
+    assert_eq!((&song.plan, song.manifest.settings.drafts), (&drafts[0], 11));
+}
+
+#[test]
+fn drafts_keep_what_a_reference_fixes_and_without_a_condition_the_first_is_performed() {
+    let root = tempfile::tempdir().unwrap();
+    let mut generator = generator(root.path());
+    let reference = Reference { at_window: 1, levels: Some(2), ..Reference::new(noise(10)) };
+    let fixed = generator.request("anything").duration_secs(20.0).drafts(3).reference(reference);
+    let drafts = generator.drafts(&fixed, &mut Quiet).unwrap();
+    for level in 0..2 {
+        assert!(drafts.iter().all(|plan| plan.codes[[1, level]] == drafts[0].codes[[1, level]]));
+    }
+    let mut tagged = generator.request("").duration_secs(10.0);
+    tagged.brief.tags.tempo_bpm = Some(90.0);
+    let alone = generator.plan(&tagged, &mut Quiet).unwrap();
+    assert_eq!(alone.fit(), None);
+    assert_eq!(generator.plan(&tagged.drafts(5), &mut Quiet).unwrap(), alone);
+}
+
+#[test]
+fn a_manifest_from_before_there_were_drafts_has_one() {
+    let root = tempfile::tempdir().unwrap();
+    let mut generator = generator(root.path());
+    let request = generator.request("organ").duration_secs(1.0).drafts(2);
+    let song = generator.generate(&request, &mut Quiet).unwrap();
+    let mut record = serde_json::to_value(&song.manifest).unwrap();
+    record["settings"].as_object_mut().unwrap().remove("drafts").unwrap();
+    let path = root.path().join("old.json");
+    std::fs::write(&path, record.to_string()).unwrap();
+    assert_eq!(Manifest::load(&path).unwrap().settings.drafts, 1);
+}
+
 #[test]
 fn plans_and_recordings_can_be_asked_about_any_phrase() {
     let root = tempfile::tempdir().unwrap();
@@ -174,6 +228,10 @@ fn impossible_requests_are_errors_that_say_why() {
         let error = generator.plan(&request, &mut Quiet).unwrap_err();
         assert!(error.to_string().contains("duration"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Input);
+    }
+    for count in [0, 1_000_000] {
+        let error = generator.plan(&generator.request("x").drafts(count), &mut Quiet).unwrap_err();
+        assert!(error.to_string().contains("drafts") && error.kind() == ErrorKind::Input, "{error}");
     }
     let empty = generator.request("  \n").duration_secs(5.0);
     assert!(generator.plan(&empty, &mut Quiet).unwrap_err().to_string().contains("prompt"));

@@ -120,6 +120,7 @@ fn request(o: &Options) -> Request {
     let settings = Settings {
         seeds: Seeds::from(o.seed),
         policy: PhasePolicy::paper(),
+        drafts: 1,
         diffusion: SamplerConfig { steps: o.steps, ..SamplerConfig::default() },
         windows: SessionConfig::default(),
     };

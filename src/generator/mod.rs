@@ -89,6 +89,7 @@ impl Generator {
         let settings = Settings {
             seeds: Seeds::default(),
             policy: config.defaults.policy,
+            drafts: config.defaults.drafts,
             diffusion: config.defaults.diffusion.clone(),
             windows: config.defaults.windows.clone(),
         };
@@ -170,12 +171,30 @@ impl Generator {
         self.perform_timed(&plan, &request.settings, timings, progress)
     }
 
-    /// Writes a plan.
+    /// Writes a plan: of [`Settings::drafts`] plans the one that fits the prompt best.
     ///
     /// # Errors
     /// A brief out of range or empty, a reference that cannot be read, or [`musicot_core::Error::Stopped`].
     pub fn plan(&mut self, request: &Request, progress: &mut dyn Progress) -> Result<MusicPlan> {
         Ok(self.plan_timed(request, progress)?.0)
+    }
+
+    /// All the plans that [`Generator::plan`] chooses from, the best first: to be read, compared, and only then performed.
+    ///
+    /// ```no_run
+    /// use musicot::{Generator, Quiet};
+    /// let mut generator = Generator::from_bundle("models/mini")?;
+    /// let request = generator.request("a solo violin").drafts(32);
+    /// for plan in generator.drafts(&request, &mut Quiet)?.iter().take(3) {
+    ///     println!("{:?}\n{}", plan.fit(), generator.analyze(plan, &["violin", "drums"])?);
+    /// }
+    /// # Ok::<(), musicot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Generator::plan`].
+    pub fn drafts(&mut self, request: &Request, progress: &mut dyn Progress) -> Result<Vec<MusicPlan>> {
+        Ok(self.drafts_timed(request, progress)?.0)
     }
 
     /// Performs a plan: tokens, latents, waveform.

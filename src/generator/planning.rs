@@ -12,6 +12,9 @@ use crate::progress::report;
 use crate::reference::embed_recording;
 use crate::{Brief, Error, MusicPlan, Progress, Reference, Request, Result, Step, Timing};
 
+/// Drafts that are written at once: the cache of more would not be small beside the model.
+const DRAFTED: usize = 8;
+
 /// What the prompt and the references say, before the language model is asked.
 struct Heard {
     condition: Option<Vec<f32>>,
@@ -26,11 +29,23 @@ struct Shape {
 }
 
 impl Generator {
+    /// The draft that fits best.
     pub(super) fn plan_timed(
         &mut self,
         request: &Request,
         progress: &mut dyn Progress,
     ) -> Result<(MusicPlan, Vec<Timing>)> {
+        let (plans, timings) = self.drafts_timed(request, progress)?;
+        let best = plans.into_iter().next().ok_or_else(|| Error::input("drafts", "there is none"))?;
+        Ok((best, timings))
+    }
+
+    /// All drafts, the best first.
+    pub(super) fn drafts_timed(
+        &mut self,
+        request: &Request,
+        progress: &mut dyn Progress,
+    ) -> Result<(Vec<MusicPlan>, Vec<Timing>)> {
         request.validate()?;
         let shape = self.parts.lm.with(self.memory, |lm| {
             let config = lm.config();
@@ -43,19 +58,33 @@ impl Generator {
         timings.push(Timing { step: Step::Embed, secs: started.elapsed().as_secs_f64() });
         let started = Instant::now();
         let codes = self.think(request, &shape, &heard, progress)?;
-        let embeddings = self.decode_thoughts(&codes)?;
+        let mut plans = Vec::with_capacity(codes.len());
+        for codes in codes {
+            plans.push(self.drafted(codes, request, &shape, &heard)?);
+        }
+        // The sort is stable: of equals the first drawn comes first.
+        let fit = |plan: &MusicPlan| plan.fit().unwrap_or(0.0);
+        plans.sort_by(|one, other| fit(other).total_cmp(&fit(one)));
         timings.push(Timing { step: Step::Plan, secs: started.elapsed().as_secs_f64() });
-        let fixed =
-            Array2::from_shape_fn(codes.dim(), |(window, level)| heard.fixed.get(window, level).is_some());
-        let plan = MusicPlan {
+        Ok((plans, timings))
+    }
+
+    fn drafted(
+        &mut self,
+        codes: Array2<i64>,
+        request: &Request,
+        shape: &Shape,
+        heard: &Heard,
+    ) -> Result<MusicPlan> {
+        let is_fixed = |(window, level)| heard.fixed.get(window, level).is_some();
+        Ok(MusicPlan {
             brief: request.brief.clone(),
+            embeddings: self.decode_thoughts(&codes)?,
+            fixed: Array2::from_shape_fn(codes.dim(), is_fixed),
             codes,
-            embeddings,
-            condition: heard.condition,
+            condition: heard.condition.clone(),
             window_secs: shape.window_secs,
-            fixed,
-        };
-        Ok((plan, timings))
+        })
     }
 
     /// Embeds prompt and references.
@@ -117,28 +146,38 @@ impl Generator {
         Ok(tensor::to_vec(&embedded.f_mean_dim([0].as_slice(), false, Kind::Float)?)?)
     }
 
-    /// Runs the first phase of the language model.
+    /// Runs the first phase of the language model: the codes `[windows, levels]` of every draft, in the order they are numbered.
     fn think(
         &mut self,
         request: &Request,
         shape: &Shape,
         heard: &Heard,
         progress: &mut dyn Progress,
-    ) -> Result<Array2<i64>> {
+    ) -> Result<Vec<Array2<i64>>> {
         let (brief, settings) = (&request.brief, &request.settings);
         self.parts.lm.with(self.memory, |lm| {
             let conditions = conditions(lm, brief, heard.condition.as_deref());
-            let song = PlanSong { conditions, number: 0, fixed: heard.fixed.clone() };
-            let asked = PlanRequest { songs: vec![song], windows: shape.windows, seed: settings.seeds.plan };
-            let mut codes = Array2::zeros((shape.windows, shape.levels));
-            let thoughts = lm.thoughts(&asked, &settings.policy.thoughts)?;
-            let total = thoughts.steps();
-            for (done, step) in thoughts.enumerate() {
-                let step = step?;
-                codes[[step.window, step.level]] = i64::from(step.codes[0].0);
-                report(progress, Step::Plan, done + 1, total)?;
+            let mut drafts = vec![Array2::zeros((shape.windows, shape.levels)); settings.drafts];
+            let (mut done, total) = (0, settings.drafts * shape.windows * shape.levels);
+            for (group, drafts) in drafts.chunks_mut(DRAFTED).enumerate() {
+                let numbers = (group * DRAFTED) as u64..;
+                let song = |(number, _)| PlanSong {
+                    conditions: conditions.clone(),
+                    number,
+                    fixed: heard.fixed.clone(),
+                };
+                let songs = numbers.zip(&*drafts).map(song).collect();
+                let asked = PlanRequest { songs, windows: shape.windows, seed: settings.seeds.plan };
+                for step in lm.thoughts(&asked, &settings.policy.thoughts)? {
+                    let step = step?;
+                    for (draft, code) in drafts.iter_mut().zip(&step.codes) {
+                        draft[[step.window, step.level]] = i64::from(code.0);
+                    }
+                    done += step.codes.len();
+                    report(progress, Step::Plan, done, total)?;
+                }
             }
-            Ok(codes)
+            Ok(drafts)
         })
     }
 

@@ -121,6 +121,7 @@ fn bundle_config() -> BundleConfig {
         plan: PlanShape { window_secs: 10.0, levels: LEVELS, codebook_size: CODES },
         defaults: SamplingDefaults {
             policy: PhasePolicy::paper(),
+            drafts: 1,
             diffusion: SamplerConfig { steps: 2, ..SamplerConfig::default() },
             windows: SessionConfig::default(),
         },

@@ -34,6 +34,8 @@ fn every_flag_reaches_the_song_and_the_same_command_makes_the_same_bytes() {
             "jazz,piano,glockenspielzeug",
             "--sections",
             "intro:1,verse:1",
+            "--drafts",
+            "3",
             "--device",
             "cpu",
             "--reference",
@@ -64,7 +66,7 @@ fn every_flag_reaches_the_song_and_the_same_command_makes_the_same_bytes() {
     assert_eq!(tags.style.as_deref(), Some("jazz"));
     assert!(tags.instruments.iter().any(|name| name == "piano"), "{tags:?}");
     assert_eq!((manifest.brief.sections.len(), manifest.brief.lyrics.as_str()), (2, "la la la\n"));
-    assert_eq!(manifest.settings.seeds, 7.into());
+    assert_eq!((manifest.settings.seeds, manifest.settings.drafts), (7.into(), 3));
     let plan = MusicPlan::load(out.join("plan.json")).unwrap();
     assert!(plan.fixed.row(0).iter().all(|code| *code) && !plan.fixed[[plan.windows() - 1, 0]]);
     // What the model could not be told is said.
@@ -84,7 +86,7 @@ fn a_stream_is_the_song() {
     let root = tempfile::tempdir().unwrap();
     let bundle = tiny_bundle(root.path());
     let dir = |name: &str| root.path().join(name).display().to_string();
-    let asked = ["--prompt", "slow organ", "--seconds", "9", "--seed", "3"];
+    let asked = ["--prompt", "slow organ", "--seconds", "9", "--seed", "3", "--drafts", "5"];
     let run =
         |program: &str, more: &[&str]| good(program, &with_bundle(&bundle, &[&asked[..], more].concat()));
     run("generate", &["--out", &dir("whole")]);
