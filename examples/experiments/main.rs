@@ -18,6 +18,7 @@ mod listening;
 #[path = "../common/machine.rs"]
 mod machine;
 mod measures;
+mod obedience;
 mod options;
 mod order;
 mod plan;
@@ -56,7 +57,7 @@ struct Context {
 /// An experiment: its name, its heading, and what runs it.
 type Experiment = (&'static str, &'static str, fn(&Context, &mut Report<'_>) -> Outcome);
 
-const EXPERIMENTS: [Experiment; 8] = [
+const EXPERIMENTS: [Experiment; 9] = [
     ("rvq", "1. Thoughts after quantisation", rvq::run),
     ("analyzability", "2. What thoughts say about instruments", analyzability::run),
     ("sampling", "3. Dual temperature and dual guidance scale", sampling::run),
@@ -65,6 +66,7 @@ const EXPERIMENTS: [Experiment; 8] = [
     ("order", "6. Order of the codes and depth of the codebook", order::run),
     ("reference", "7. References are followed, not copied", reference::run),
     ("listening", "8. Listening test", listening::run),
+    ("obedience", "9. A guidance scale for the key; plans to choose from", obedience::run),
 ];
 
 fn main() -> ExitCode {

@@ -132,7 +132,8 @@ pub fn write(
     Ok(Written { plans, tokens, secs: started.elapsed().as_secs_f64() })
 }
 
-fn think(lm: &MusicLm, asks: &[Ask], windows: usize, policy: &PhasePolicy) -> Outcome<Vec<Plan>> {
+/// Plans of the model's own.
+pub fn think(lm: &MusicLm, asks: &[Ask], windows: usize, policy: &PhasePolicy) -> Outcome<Vec<Plan>> {
     let song = |ask: &Ask| -> Outcome<PlanSong> {
         Ok(PlanSong { conditions: ask.conditions(lm)?, number: ask.number, ..PlanSong::default() })
     };

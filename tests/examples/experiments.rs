@@ -114,6 +114,13 @@ fn thoughts_are_quantised_read_and_sampled() {
     let anchors: Vec<_> = table.iter().map(|row| row[0].as_str().unwrap()).collect();
     assert_eq!(anchors, ["bass", "drums", "piano"]);
 
+    let obeyed = place.run("obedience", &["--secs", "7"]);
+    assert!(blocks(&obeyed, "not_measured").is_empty(), "{obeyed}");
+    expect_pictures(&place, &obeyed, 3);
+    let fits = blocks(&obeyed, "table").into_iter().find(|table| table["headings"][0] == "plans").unwrap();
+    let fits = fits["rows"].as_array().unwrap().iter().map(|row| row[1]["mean"].as_f64().unwrap());
+    assert!(fits.collect::<Vec<_>>().is_sorted(), "more drafts fit worse: {obeyed}");
+
     let sampled = place.run("sampling", &["--secs", "7", "--lm", &place.at("tiny/lm")]);
     expect_pictures(&place, &sampled, 3);
     let arms = blocks(&sampled, "table")[0]["rows"].as_array().unwrap();

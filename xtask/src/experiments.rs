@@ -11,8 +11,17 @@ use crate::setup;
 use crate::workspace::Workspace;
 
 /// All experiments, in the order of the document.
-const NAMES: [&str; 8] =
-    ["rvq", "analyzability", "sampling", "plan", "robustness", "order", "reference", "listening"];
+const NAMES: [&str; 9] = [
+    "rvq",
+    "analyzability",
+    "sampling",
+    "plan",
+    "robustness",
+    "order",
+    "reference",
+    "listening",
+    "obedience",
+];
 
 /// Where the example writes to.
 const OUT: &str = "out/experiments";
