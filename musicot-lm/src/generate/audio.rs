@@ -114,8 +114,8 @@ impl MusicLm {
         request.length.validate()?;
         let plans = self.expect_plans(request)?;
         let streams = song_streams(request.seed, "audio", request.songs.iter().map(|song| song.number));
-        let chooser = Chooser::new(policy, streams)?;
         let songs: Vec<&Conditions> = request.songs.iter().map(|song| &song.conditions).collect();
+        let chooser = Chooser::new(policy, &songs, streams)?;
         let encoded = chooser.branches.encode(self, &songs)?;
         // Which plan each row has; the unconditional branch may have none.
         let null_has_plan = self.config().null_branch == NullBranch::Text;

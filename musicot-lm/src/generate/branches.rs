@@ -28,9 +28,11 @@ pub(super) struct Branches {
 }
 
 impl Branches {
-    pub(super) fn new(policy: &PhaseConfig) -> Self {
+    /// Songs that have none of the tags with a scale of their own need no branch for them; beside others that do, it changes nothing for them.
+    pub(super) fn new(policy: &PhaseConfig, songs: &[&Conditions]) -> Self {
         let scale = policy.guidance;
-        let tags = policy.tag_guidance.filter(|tags| tags.scale != scale);
+        let differs = |of: &TagGuidance| songs.iter().any(|song| without(of, &song.tags) != song.tags);
+        let tags = policy.tag_guidance.filter(|of| of.scale != scale && differs(of));
         let mut kinds = vec![Branch::Whole];
         kinds.extend((!scale.is_neutral()).then_some(Branch::Nothing));
         kinds.extend(tags.map(|_| Branch::Rest));
@@ -50,26 +52,14 @@ impl Branches {
                 rows.push(match kind {
                     Branch::Whole => model.encode(song)?,
                     Branch::Nothing => EncodedConditions::default(),
-                    Branch::Rest => model.encode(&self.rest_of(song))?,
+                    Branch::Rest => {
+                        let tags = self.tags.map_or_else(Tags::default, |of| without(&of, &song.tags));
+                        model.encode(&Conditions { tags, ..(*song).clone() })?
+                    }
                 });
             }
         }
         Ok(rows)
-    }
-
-    /// The conditions without the tags that have a scale of their own.
-    fn rest_of(&self, song: &Conditions) -> Conditions {
-        let mut rest = song.clone();
-        let Some(of) = self.tags else { return rest };
-        let tags = std::mem::take(&mut rest.tags);
-        rest.tags = Tags {
-            tempo_bpm: tags.tempo_bpm.filter(|_| !of.tempo),
-            key: tags.key.filter(|_| !of.key),
-            style: tags.style.filter(|_| !of.style),
-            mood: tags.mood.filter(|_| !of.mood),
-            instruments: if of.instruments { Vec::new() } else { tags.instruments },
-        };
-        rest
     }
 
     /// One id per song, repeated for every branch.
@@ -90,5 +80,16 @@ impl Branches {
                 nested_guidance(&[branch(1)?, branch(2)?, branch(0)?], &[self.scale, tags.scale])?
             }
         })
+    }
+}
+
+/// The tags that have no scale of their own.
+fn without(of: &TagGuidance, tags: &Tags) -> Tags {
+    Tags {
+        tempo_bpm: tags.tempo_bpm.filter(|_| !of.tempo),
+        key: tags.key.filter(|_| !of.key),
+        style: tags.style.clone().filter(|_| !of.style),
+        mood: tags.mood.clone().filter(|_| !of.mood),
+        instruments: if of.instruments { Vec::new() } else { tags.instruments.clone() },
     }
 }

@@ -22,6 +22,7 @@ pub use thoughts::{PlanRequest, PlanSong, ThoughtStep, Thoughts};
 
 use branches::Branches;
 
+use crate::conditions::Conditions;
 use crate::{Error, Result};
 
 /// The streams of a phase's songs: a draw is a function of the seed, the phase, the song's number and the position in it.
@@ -38,8 +39,9 @@ struct Chooser {
 }
 
 impl Chooser {
-    fn new(policy: &PhaseConfig, streams: Vec<CounterRng>) -> Result<Self> {
-        Ok(Self { sampler: Sampler::new(&policy.sampling)?, branches: Branches::new(policy), streams })
+    fn new(policy: &PhaseConfig, songs: &[&Conditions], streams: Vec<CounterRng>) -> Result<Self> {
+        let branches = Branches::new(policy, songs);
+        Ok(Self { sampler: Sampler::new(&policy.sampling)?, branches, streams })
     }
 
     /// From the logits of the songs; `history` holds each song's earlier choices.

@@ -401,10 +401,15 @@ fn tags_have_a_scale_of_their_own() {
         );
         let alike = tagged(guidance, guidance);
         assert_eq!(tokens(&model, &audio_of(false), &alike), tokens(&model, &audio_of(false), &plain));
-        // Neither song has a key, so that nothing is added.
+        // Neither song has a key, so that nothing is added; beside a song that has one neither.
         let of_key = TagGuidance::of_key(GuidanceScale::new(9.0).unwrap());
         let keyed = PhaseConfig { tag_guidance: Some(of_key), ..plain };
-        assert_eq!(tokens(&model, &audio_of(false), &keyed), tokens(&model, &audio_of(false), &plain));
+        let unchanged = tokens(&model, &audio_of(false), &plain);
+        assert_eq!(tokens(&model, &audio_of(false), &keyed), unchanged);
+        let mut beside = audio_of(false);
+        beside.songs[1].conditions.tags.key = "A minor".parse().ok();
+        assert_eq!(tokens(&model, &beside, &keyed)[0], unchanged[0]);
+        assert_ne!(tokens(&model, &beside, &keyed)[1], tokens(&model, &beside, &plain)[1]);
         let strong = tagged(guidance, 9.0);
         assert_ne!(plans(&model, &plan_of(false), &strong), plans(&model, &plan_of(false), &plain));
         assert_ne!(tokens(&model, &audio_of(false), &strong), tokens(&model, &audio_of(false), &plain));

@@ -78,8 +78,8 @@ impl MusicLm {
             song.fixed.validate(request.windows, self.vocab())?;
         }
         let streams = song_streams(request.seed, "thoughts", request.songs.iter().map(|song| song.number));
-        let chooser = Chooser::new(policy, streams)?;
         let songs: Vec<&Conditions> = request.songs.iter().map(|song| &song.conditions).collect();
+        let chooser = Chooser::new(policy, &songs, streams)?;
         let starts: Vec<_> = chooser
             .branches
             .encode(self, &songs)?
