@@ -1,7 +1,5 @@
 //! The pieces of work.
 
-use std::ops::ControlFlow;
-
 use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::tch::{self, Device, Kind, Tensor};
 use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, PlanRequest, PlanSong};
@@ -159,14 +157,6 @@ fn write(lm: &MusicLm, bundle: &Bundle, songs: usize, secs: f64) -> Outcome<usiz
         length: AudioLength::exact(count),
         seed: 0,
     };
-    let steps = lm.audio(&asked, &policy.audio)?;
     tell(&format!("planned {songs}"), 0.0)?;
-    let written = steps.into_iter().try_fold(0, |written, step| match step {
-        Ok(step) => ControlFlow::Continue(written + step.tokens.iter().flatten().count()),
-        Err(error) => ControlFlow::Break(error),
-    });
-    match written {
-        ControlFlow::Continue(written) => Ok(written),
-        ControlFlow::Break(error) => Err(error.into()),
-    }
+    Ok(lm.write(&asked, &policy.audio)?.iter().map(Vec::len).sum())
 }

@@ -72,6 +72,11 @@ pub trait CausalLm: Send {
     /// A shape does not match, or the range is not within the vocabulary.
     fn logits(&self, hidden: &Tensor, rows: Range<i64>) -> Result<Tensor>;
 
+    /// Rows beyond which a session does not get faster per row, and may get slower; no limit unless a decoder knows one.
+    fn rows_at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// Starts decoding with a cache.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use musicot_core::tch::Tensor;
 use musicot_core::tensor;
 use musicot_sampling::PhaseConfig;
 
-use super::branches::Branch;
+use super::branches::{Branch, Branches};
 use super::rows::{Rows, RowsShape, logits};
 use super::told::{Told, ToldRow};
 use super::{Chooser, expect_songs, song_streams};
@@ -153,6 +153,24 @@ impl MusicLm {
             failed: false,
             keeps_history: policy.sampling.repetition_penalty != 1.0,
         })
+    }
+
+    /// Writes whole songs, however many: as many at once as the decoder is fastest with ([`crate::CausalLm::rows_at_once`]), one after the other. The same tokens as
+    /// those of [`MusicLm::audio`].
+    ///
+    /// # Errors
+    /// See [`MusicLm::audio`].
+    pub fn write(&self, request: &AudioRequest, policy: &PhaseConfig) -> Result<Vec<Vec<AudioToken>>> {
+        expect_songs(request.songs.len())?;
+        self.expect_plans(request)?;
+        let conditions: Vec<&Conditions> = request.songs.iter().map(|song| &song.conditions).collect();
+        let together = (self.lm.rows_at_once() / Branches::new(policy, &conditions).count()).max(1);
+        let mut songs = Vec::with_capacity(request.songs.len());
+        for part in request.songs.chunks(together) {
+            let part = AudioRequest { songs: part.to_vec(), length: request.length, seed: request.seed };
+            songs.extend(self.audio(&part, policy)?.finish()?);
+        }
+        Ok(songs)
     }
 
     /// The plans of a request, which all songs have, or none.

@@ -39,6 +39,11 @@ impl Branches {
         Self { kinds, scale, tags }
     }
 
+    /// Rows of a song.
+    pub(super) fn count(&self) -> usize {
+        self.kinds.len()
+    }
+
     /// The branch of a row, and the number of its song.
     pub(super) fn of(&self, row: usize, songs: usize) -> (Branch, usize) {
         (self.kinds[row / songs], row % songs)

@@ -416,6 +416,26 @@ fn tags_have_a_scale_of_their_own() {
     }
 }
 
+/// More songs than the decoder takes at once, with and without guidance.
+#[test]
+fn songs_written_by_turns_are_those_written_together() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny_model(tiny_config()).save(folder.path(), musicot_core::Storage::Native).unwrap();
+    let model = MusicLm::load_fast(folder.path(), WeightKind::F32).unwrap();
+    let most = model.lm.rows_at_once();
+    let numbers: Vec<u64> = (0..most as u64 + 3).collect();
+    let request = audio_request(&model, &numbers, AudioLength::between(8, 40), 7);
+    for scale in [1.0, 1.7] {
+        let songs = model.write(&request, &policy(0.9, scale)).unwrap();
+        assert_eq!(songs, tokens(&model, &request, &policy(0.9, scale)));
+    }
+    let none = AudioRequest { songs: Vec::new(), ..request.clone() };
+    assert!(model.write(&none, &policy(0.9, 1.7)).unwrap_err().to_string().contains("songs"));
+    let mut missing = request;
+    missing.songs[most + 1].plan = None;
+    assert!(model.write(&missing, &policy(0.9, 1.7)).is_err());
+}
+
 #[test]
 fn the_null_branch_may_keep_the_plan() {
     let strong = policy(1.0, 3.0);

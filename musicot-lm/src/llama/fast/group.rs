@@ -19,6 +19,18 @@ pub(super) struct Stack<'a> {
     pub(super) isa: Isa,
 }
 
+impl Stack<'_> {
+    fn is_shared(&self) -> bool {
+        self.layers.iter().map(Layer::bytes).sum::<usize>() <= SHARED_BYTES
+    }
+
+    /// Rows that keep all threads busy while what they remember has room beside the weights in the shared cache; where the weights have none, every row
+    /// more shares the reading of them.
+    pub(super) fn rows_at_once(&self, threads: usize) -> usize {
+        if self.is_shared() { FEWEST_ROWS * threads } else { usize::MAX }
+    }
+}
+
 /// Some rows, one below the other, and what the layers remember of them.
 pub(super) struct Group {
     /// Of each layer, one a row.
@@ -34,8 +46,7 @@ impl Group {
         cache: CacheShape,
         threads: usize,
     ) -> Result<Vec<Self>> {
-        let bytes: usize = stack.layers.iter().map(Layer::bytes).sum();
-        let most = if bytes > SHARED_BYTES { 1 } else { threads };
+        let most = if stack.is_shared() { threads } else { 1 };
         let each = rows.div_ceil((rows / FEWEST_ROWS).clamp(1, most));
         let group = |first: usize| {
             let row = |_| Ok(KvCache::new(cache)?);

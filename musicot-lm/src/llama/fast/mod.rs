@@ -213,6 +213,10 @@ impl CausalLm for FastLlama {
         Ok(Tensor::f_from_slice(&logits)?.f_reshape(shape)?)
     }
 
+    fn rows_at_once(&self) -> usize {
+        self.stack().rows_at_once(self.threads.count())
+    }
+
     fn session(&self, shape: &SessionShape) -> Result<Box<dyn LmSession + '_>> {
         shape.validate()?;
         Ok(Box::new(FastSession::new(self, shape)?))
