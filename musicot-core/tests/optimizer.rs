@@ -144,6 +144,31 @@ fn parameters_keep_shape_values_and_their_handles() {
     assert_eq!(to_vec(&handles[1]).unwrap(), before[1]);
 }
 
+/// So many values that they are updated in several pieces, and a boundary between what is decayed and what is not within one of them.
+#[test]
+fn pieces_do_not_show() {
+    let store = ParamStore::new(Device::Cpu, 2);
+    let matrix = store.root().param("matrix", &[300, 1000], Init::Normal(1.0)).unwrap();
+    let vector = store.root().param("vector", &[50_000], Init::Normal(1.0)).unwrap();
+    let before = [&matrix, &vector].map(|param| to_vec(param).unwrap());
+    let mut optimizer = Optimizer::new(&store, Method::AdamW, false).unwrap();
+    let config = TrainConfig {
+        weight_decay: 0.5,
+        learning_rate: 0.1,
+        warmup_steps: 0,
+        clip_norm: 1.0,
+        ..TrainConfig::default()
+    };
+    optimizer.backward(&(matrix.sum(Kind::Float) * 2.0 + vector.sum(Kind::Float) * 2.0)).unwrap();
+    assert!(optimizer.step(&config, 0).unwrap() > 1000.0);
+    for (param, (before, decay)) in [&matrix, &vector].into_iter().zip(before.iter().zip([0.95, 1.0])) {
+        for (now, before) in to_vec(param).unwrap().iter().zip(before) {
+            // A first step is as long as the rate, whatever the gradient.
+            assert!((now - (before * decay - 0.1)).abs() < 1e-5, "{now} of {before}");
+        }
+    }
+}
+
 #[test]
 fn losses_that_cannot_be_differentiated_are_refused() {
     let store = ParamStore::new(Device::Cpu, 2);

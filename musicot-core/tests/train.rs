@@ -8,14 +8,14 @@ use std::path::Path;
 use musicot_core::tch::{self, Device, Kind, Tensor};
 use musicot_core::tensor::to_vec;
 use musicot_core::train::{
-    Observer, Position, RunDir, Silent, StepLoss, StepReport, Summary, Task, TrainConfig, fit,
+    Method, Observer, Position, RunDir, Silent, StepLoss, StepReport, Summary, Task, TrainConfig, fit,
 };
 use musicot_core::{Error, Init, ParamStore, Result};
 use serde_json::Value;
 
 const ITEMS: usize = 24;
 
-/// Fits `y = 3 x1 - 2 x2 + 1` from noisy items, with a buffer that counts steps.
+/// Fits `y1 = 3 x1 - 2 x2 + 1` and `y2 = x1 + 2 x2 + 1` from noisy items, with a buffer that counts steps.
 struct Line {
     store: ParamStore,
     weight: Tensor,
@@ -32,14 +32,14 @@ impl Line {
         tch::set_num_threads(1);
         let store = ParamStore::new(Device::Cpu, 9);
         let root = store.root();
-        let weight = root.param("weight", &[1, 2], Init::Normal(1.0)).unwrap();
-        let bias = root.param("bias", &[1], Init::Const(0.0)).unwrap();
+        let weight = root.param("weight", &[2, 2], Init::Normal(1.0)).unwrap();
+        let bias = root.param("bias", &[2], Init::Const(0.0)).unwrap();
         let counter = root.buffer("counter", Tensor::from_slice(&[0_i64])).unwrap();
         Self { store, weight, bias, counter, dies_at: None, broken: 0..0 }
     }
 
     fn error(&self, x: &Tensor) -> Tensor {
-        let truth = x.matmul(&Tensor::from_slice(&[3_f32, -2.0]).reshape([2, 1])) + 1.0;
+        let truth = x.matmul(&Tensor::from_slice(&[3_f32, 1.0, -2.0, 2.0]).reshape([2, 2])) + 1.0;
         (x.matmul(&self.weight.transpose(0, 1)) + &self.bias - truth).square().mean(Kind::Float)
     }
 
@@ -110,9 +110,9 @@ fn run(folder: &Path, task: &mut Line, config: &TrainConfig, observer: &mut dyn 
 }
 
 /// Bytes of the last checkpoint, and the metrics without their times.
-fn outcome(folder: &Path) -> (Vec<u8>, Vec<u8>, Vec<Value>) {
+fn outcome(folder: &Path, config: &TrainConfig) -> (Vec<u8>, Vec<u8>, Vec<Value>) {
     let checkpoint =
-        RunDir::open(folder, &serde_json::to_value(config()).unwrap()).unwrap().latest().unwrap().unwrap().1;
+        RunDir::open(folder, &serde_json::to_value(config).unwrap()).unwrap().latest().unwrap().unwrap().1;
     let bytes = |name: &str| std::fs::read(checkpoint.join(name)).unwrap();
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| {
@@ -141,20 +141,23 @@ fn the_loss_falls() {
 
 #[test]
 fn stopped_runs_end_like_uninterrupted_ones() {
-    let whole = tempfile::tempdir().unwrap();
-    let mut task = Line::new();
-    let summary = run(whole.path(), &mut task, &config(), &mut Silent).unwrap();
-    for stops in [vec![1], vec![6], vec![7, 8, 30], vec![39], vec![40]] {
-        let pieces = tempfile::tempdir().unwrap();
-        for stop in stops.iter().copied() {
-            let part = run(pieces.path(), &mut Line::new(), &config(), &mut StopAt(stop)).unwrap();
-            assert_eq!((part.steps_done, part.finished), (stop, stop == 40));
+    for optimizer in [Method::AdamW, Method::Muon] {
+        let config = TrainConfig { optimizer, ..config() };
+        let whole = tempfile::tempdir().unwrap();
+        let mut task = Line::new();
+        let summary = run(whole.path(), &mut task, &config, &mut Silent).unwrap();
+        for stops in [vec![1], vec![6], vec![7, 8, 30], vec![39], vec![40]] {
+            let pieces = tempfile::tempdir().unwrap();
+            for stop in stops.iter().copied() {
+                let part = run(pieces.path(), &mut Line::new(), &config, &mut StopAt(stop)).unwrap();
+                assert_eq!((part.steps_done, part.finished), (stop, stop == 40));
+            }
+            let mut resumed = Line::new();
+            let last = run(pieces.path(), &mut resumed, &config, &mut Silent).unwrap();
+            assert_eq!(outcome(pieces.path(), &config), outcome(whole.path(), &config), "{stops:?}");
+            assert_eq!(resumed.weights(), task.weights(), "{optimizer:?}, {stops:?}");
+            assert_eq!(last, summary);
         }
-        let mut resumed = Line::new();
-        let last = run(pieces.path(), &mut resumed, &config(), &mut Silent).unwrap();
-        assert_eq!(outcome(pieces.path()), outcome(whole.path()), "{stops:?}");
-        assert_eq!(resumed.weights(), task.weights(), "{stops:?}");
-        assert_eq!(last, summary);
     }
 }
 
@@ -171,7 +174,7 @@ fn killed_runs_end_like_uninterrupted_ones() {
     std::fs::create_dir_all(killed.path().join("checkpoints/partial-00000030")).unwrap();
     let mut resumed = Line::new();
     run(killed.path(), &mut resumed, &config(), &mut Silent).unwrap();
-    assert_eq!(outcome(killed.path()), outcome(whole.path()));
+    assert_eq!(outcome(killed.path(), &config()), outcome(whole.path(), &config()));
     assert_eq!(resumed.weights(), task.weights());
 }
 
@@ -180,10 +183,10 @@ fn a_finished_run_has_the_average_also_when_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let (mut first, mut again) = (Line::new(), Line::new());
     let summary = run(folder.path(), &mut first, &config(), &mut Silent).unwrap();
-    let before = outcome(folder.path());
+    let before = outcome(folder.path(), &config());
     assert_eq!(run(folder.path(), &mut again, &config(), &mut Silent).unwrap(), summary);
     assert_eq!(first.weights(), again.weights());
-    assert_eq!(outcome(folder.path()), before);
+    assert_eq!(outcome(folder.path(), &config()), before);
 
     // The checkpoint holds the raw weights and, beside them, the average that the task has.
     let latest = RunDir::open(folder.path(), &serde_json::to_value(config()).unwrap())
@@ -205,7 +208,7 @@ fn a_finished_run_has_the_average_also_when_it_is_opened_again() {
 fn lines_are_logged_when_due_and_at_validations() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &mut Line::new(), &config(), &mut Silent).unwrap();
-    let (_, _, lines) = outcome(folder.path());
+    let (_, _, lines) = outcome(folder.path(), &config());
     let steps: Vec<u64> = lines.iter().map(|l| l["step"].as_u64().unwrap()).collect();
     let expected: Vec<u64> = (1..=40).filter(|s| s % 4 == 0 || s % 7 == 0).collect();
     assert_eq!(steps, expected);

@@ -136,15 +136,12 @@ impl Optimizer {
         if !norm.is_finite() {
             return Ok(norm);
         }
-        if config.clip_norm > 0.0 && norm > config.clip_norm {
-            let _ = self.gradient.f_mul_scalar_(config.clip_norm / norm)?;
-        }
-        let rate = config.learning_rate_at(step);
-        let _ = self.weights.f_narrow(0, 0, self.decayed)?.f_mul_scalar_(1.0 - rate * config.weight_decay)?;
+        let is_clipped = config.clip_norm > 0.0 && norm > config.clip_norm;
+        let clip = is_clipped.then_some(config.clip_norm / norm);
         for stack in &self.stacks {
-            self.update_stack(stack, rate)?;
+            self.update_stack(stack, config, step, clip)?;
         }
-        self.update_rest(config, step)?;
+        self.update_rest(config, step, clip)?;
         if let Some(ema) = &mut self.ema {
             // A young average follows closely, or the initial weights would linger.
             let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
@@ -154,7 +151,10 @@ impl Optimizer {
     }
 
     /// Muon, with Nesterov's momentum.
-    fn update_stack(&self, stack: &Stack, rate: f64) -> Result<()> {
+    fn update_stack(&self, stack: &Stack, config: &TrainConfig, step: u64, clip: Option<f64>) -> Result<()> {
+        let rate = config.learning_rate_at(step);
+        let (start, count) = (stack.start, stack.numel());
+        self.clip_and_decay(start, count, clip, rate * config.weight_decay)?;
         let (gradient, mut mean) = (stack.of(&self.gradient)?, stack.of(&self.mean)?);
         let _ = mean.f_lerp_(&gradient, 1.0 - muon::MOMENTUM)?;
         let step = muon::step_of(&gradient.f_lerp(&mean, muon::MOMENTUM)?)?;
@@ -162,14 +162,27 @@ impl Optimizer {
         Ok(())
     }
 
+    /// Scales the gradient of some values by `clip`, and takes the share `decay` from their weights as far as these are decayed: piece by piece, where both
+    /// are read next.
+    fn clip_and_decay(&self, start: i64, count: i64, clip: Option<f64>, decay: f64) -> Result<()> {
+        if let Some(factor) = clip {
+            let _ = self.gradient.f_narrow(0, start, count)?.f_mul_scalar_(factor)?;
+        }
+        let decayed = (self.decayed - start).clamp(0, count);
+        let _ = self.weights.f_narrow(0, start, decayed)?.f_mul_scalar_(1.0 - decay)?;
+        Ok(())
+    }
+
     /// AdamW, of what follows the stacks.
-    fn update_rest(&self, config: &TrainConfig, step: u64) -> Result<()> {
+    fn update_rest(&self, config: &TrainConfig, step: u64, clip: Option<f64>) -> Result<()> {
+        let decay = config.learning_rate_at(step) * config.weight_decay;
         let (rest, first) = (self.square.numel() as i64, self.stacks.iter().map(Stack::numel).sum::<i64>());
         let piece = if self.square.device() == Device::Cpu { PIECE } else { rest.max(1) };
         let scratch = self.square.f_narrow(0, 0, piece.min(rest))?.f_empty_like()?;
         let mut start = 0;
         while start < rest {
             let count = piece.min(rest - start);
+            self.clip_and_decay(first + start, count, clip, decay)?;
             let of = |tensor: &Tensor| tensor.f_narrow(0, first + start, count);
             let square = self.square.f_narrow(0, start, count)?;
             let means = (of(&self.mean)?, square);
