@@ -29,6 +29,7 @@ Usage: peers ITEM DIR [flags]
 
   lm-small, lm-1b   steps of decoding: two rows, 600 positions before them
   clap              windows of 10 s to embeddings, front end included
+  clap-text         captions to embeddings
   rvq               vectors to codes
   codec             latents to a waveform
   diffusion         one evaluation of the denoiser
@@ -45,10 +46,11 @@ The case is made by `python benches/peers/ITEM.py prepare DIR`. Prints a line of
 /// What times one item.
 type Item = (&'static str, fn(&Path, &Clock) -> Outcome);
 
-const ITEMS: [Item; 8] = [
+const ITEMS: [Item; 9] = [
     ("lm-small", lm::run),
     ("lm-1b", lm::run),
     ("clap", clap::run),
+    ("clap-text", clap::run_texts),
     ("rvq", rvq::run),
     ("codec", codec::run),
     ("diffusion", diffusion::run),

@@ -14,6 +14,9 @@ use crate::text::{Cut, TextTokenizer, TextTower, Tokens};
 /// Texts embedded at once; bounds memory.
 const TEXTS_AT_ONCE: usize = 32;
 
+/// Bytes by which a text may be longer than a short one in any case.
+const LITTLE_LONGER: usize = 8;
+
 /// The logarithm of 100, the largest factor on cosines that training may learn (Radford et al., 2021).
 #[cfg(feature = "train")]
 pub(crate) const MAX_LOGIT_SCALE: f64 = 4.605_170_185_988_092;
@@ -263,13 +266,38 @@ impl AudioTextEncoder for Clap {
     }
 
     fn embed_text(&self, texts: &[&str]) -> Result<Tensor> {
-        let embed = |part: &[&str]| self.project_text(&self.pooled_text(part)?);
-        let parts: Vec<Tensor> = match texts.is_empty() {
-            true => vec![tch::no_grad(|| embed(texts))?],
-            false => {
-                texts.chunks(TEXTS_AT_ONCE).map(|part| tch::no_grad(|| embed(part))).collect::<Result<_>>()?
-            }
+        let embed = |group: &[usize]| {
+            let part: Vec<&str> = group.iter().map(|text| texts[*text]).collect();
+            self.project_text(&self.pooled_text(&part)?)
         };
-        Ok(Tensor::f_cat(&parts, 0)?)
+        // Of no text, the tokenizer's own error.
+        let groups = if texts.is_empty() { vec![Vec::new()] } else { alike_in_length(texts) };
+        let parts: Vec<Tensor> =
+            groups.iter().map(|group| tch::no_grad(|| embed(group))).collect::<Result<_>>()?;
+        let mut places = vec![0; texts.len()];
+        for (place, text) in groups.into_iter().flatten().enumerate() {
+            places[text] = place as i64;
+        }
+        let places = Tensor::f_from_slice(&places)?.f_to_device(self.params.device())?;
+        Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &places)?)
     }
+}
+
+/// Indices of texts, at most [`TEXTS_AT_ONCE`] together and none much longer than the shortest of its group: all are padded to the longest.
+fn alike_in_length(texts: &[&str]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|text| texts[*text].len());
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for text in order {
+        match groups.last_mut() {
+            Some(group)
+                if group.len() < TEXTS_AT_ONCE
+                    && texts[text].len() <= texts[group[0]].len() * 3 / 2 + LITTLE_LONGER =>
+            {
+                group.push(text);
+            }
+            _ => groups.push(vec![text]),
+        }
+    }
+    groups
 }

@@ -89,10 +89,13 @@ fn items_do_not_see_their_batch() {
 #[test]
 fn more_texts_than_are_embedded_at_once() {
     let clap = clap();
-    let texts: Vec<String> = (0..70).map(|i| format!("text {i}")).collect();
+    // Long and short ones by turns: they are embedded with others of their length.
+    let texts: Vec<String> = (0..70).map(|i| format!("text {i} {}", "x".repeat(i * 37 % 70))).collect();
     let all = clap.embed_text(&texts.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     assert_eq!(all.size(), [70, 16]);
-    assert!(close(&all.narrow(0, 66, 1), &clap.embed_text(&["text 66"]).unwrap()));
+    for (row, text) in texts.iter().enumerate() {
+        assert!(close(&all.narrow(0, row as i64, 1), &clap.embed_text(&[text]).unwrap()), "{text}");
+    }
 }
 
 #[test]

@@ -121,7 +121,7 @@ const EXPERIMENTS: &str = "\
 cargo xtask experiments [--compose] [NAME]... [-- FLAGS OF THE EXAMPLE]
 
 Sets libtorch up, builds the example `experiments` and runs the experiments that are named, or all: rvq, analyzability, sampling, plan, robustness, order,
-reference, listening. Each writes its report and pictures to out/experiments. Then EXPERIMENTS.md is put together from all reports that are there, and
+reference, listening, obedience. Each writes its report and pictures to out/experiments. Then EXPERIMENTS.md is put together from all reports that are there, and
 their pictures go to docs/experiments.
 
     cargo xtask experiments rvq
@@ -144,7 +144,7 @@ Prints tables, puts them into BENCHMARKS.md unless --quick is given, and fails w
     cargo xtask bench-peers --quick
     cargo xtask bench-peers lm-1b --rounds 3
 
-Items: lm-small, lm-1b, clap, rvq, codec, diffusion, audio, training. Without any: all of them.
+Items: lm-small, lm-1b, clap, clap-text, rvq, codec, diffusion, audio, training. Without any: all of them.
 
     --quick          smaller cases, two short rounds, and no lm-1b: at most ten minutes on two cores
     --python PATH    a Python that has the packages of benches/peers/requirements.txt; says which are not of the pinned version
