@@ -13,6 +13,7 @@ use crate::common::Outcome;
 use crate::corpus::{caption, spread};
 
 /// A song that is asked for.
+#[derive(Clone)]
 pub struct Ask {
     /// The piece that its words are from.
     pub record: Record,

@@ -4,9 +4,7 @@ use musicot::core::GuidanceScale;
 use musicot::core::plot::{LineChart, Series};
 use musicot::lm::Plan;
 use musicot::sampling::TagGuidance;
-use musicot_eval::embeddings::cosine_scores;
 use musicot_eval::statistics::bootstrap_mean;
-use ndarray::Axis;
 
 use crate::arms::{Arm, Way};
 use crate::asks::{Ask, asks};
@@ -51,7 +49,7 @@ fn key(
         "{} captions of held-out pieces with tempo and key as tags, {secs} s each, one seed, the bundle's own settings otherwise. Audio tokens are guided from \
          no condition to the condition without its key with the scale {}, and from there to the whole condition with a scale of its own (nested guidance, as \
          InstructPix2Pix has it for text and picture): a third row in the language model's batch. The key is heard by the profiles of pitch classes that \
-         measured it in every other experiment; nothing was chosen by them.",
+         measured it in every other experiment; no clip was chosen by them.",
         asks.len(),
         rest.value()
     ));
@@ -79,21 +77,18 @@ fn drafts(
     let lm = context.stages.lm()?;
     let windows = lm.config().windows_for(lm.config().tokens_for(secs)?);
     report.text(
-        "Of several plans the one whose thoughts are nearest to the prompt in CLAP's space is performed, with the same draws of audio tokens: \
-         what `Request::drafts` does.",
+        "Of several plans the one whose thoughts are nearest to the prompt in CLAP's space is performed, with the same draws of audio tokens and \
+         one scale for all: what `Request::drafts` does.",
     );
+    let mut policy = studio.policy;
+    policy.audio.tag_guidance = None;
     let most = DRAFTS[DRAFTS.len() - 1];
     let mut ranked = Vec::new();
     for (index, ask) in asks.iter().enumerate() {
         note(format_args!("drafts: prompt {} of {}", index + 1, asks.len()));
-        let draft = |number: usize| Ask {
-            record: ask.record.clone(),
-            text: ask.text.clone(),
-            form: ask.form.clone(),
-            number: ask.number * most as u64 + number as u64,
-        };
-        let plans = think(&lm, &(0..most).map(draft).collect::<Vec<_>>(), windows, &studio.policy)?;
-        let fits = plans.iter().map(|plan| fit(studio, ask, plan)).collect::<Outcome<Vec<_>>>()?;
+        let draft = |draft: usize| Ask { number: ask.number * most as u64 + draft as u64, ..ask.clone() };
+        let plans = think(&lm, &(0..most).map(draft).collect::<Vec<_>>(), windows, &policy)?;
+        let fits = plans.iter().map(|plan| studio.fit(ask, plan)).collect::<Outcome<Vec<_>>>()?;
         ranked.push(plans.into_iter().zip(fits).collect::<Vec<_>>());
     }
     let (mut arms, mut rows, mut curve) = (Vec::new(), Vec::new(), Vec::new());
@@ -105,7 +100,7 @@ fn drafts(
         let fit = bootstrap_mean(&fits, rng())?;
         rows.push(row![count, fit]);
         curve.push((count as f64, fit.mean));
-        let (policy, given) = (studio.policy, Some(plans.as_slice()));
+        let given = Some(plans.as_slice());
         let way = Way { lm: &lm, policy, secs, given, has_thoughts: true, tells_diffusion: true };
         arms.push(Arm::make(studio, &format!("best of {count}"), asks, &way, |_, _| Ok(()))?);
     }
@@ -118,10 +113,4 @@ fn drafts(
     };
     report.picture("drafts", "Cosine of the best plan with its prompt", |path| chart.write_svg(path))?;
     compare(report, "Number of drafts", &arms, 0, asks, reference)
-}
-
-/// Mean cosine of a plan's thoughts with the prompt.
-fn fit(studio: &Studio, ask: &Ask, plan: &Plan) -> Outcome<f64> {
-    let scores = cosine_scores(studio.thoughts(plan)?.view(), ask.text.view().insert_axis(Axis(0)))?;
-    Ok(scores.sum() / scores.len() as f64)
 }

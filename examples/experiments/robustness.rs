@@ -54,8 +54,7 @@ fn seeds_of(
     let mut groups = Vec::new();
     for (prompt, ask) in asks(context, &studio.clap, prompts, Some(secs))?.into_iter().enumerate() {
         for seed in 0..seeds {
-            let (record, text, form) = (ask.record.clone(), ask.text.clone(), ask.form.clone());
-            all.push(Ask { record, text, form, number: (prompt * seeds + seed) as u64 });
+            all.push(Ask { number: (prompt * seeds + seed) as u64, ..ask.clone() });
             groups.push(prompt);
         }
     }

@@ -10,6 +10,7 @@ use musicot::diffusion::{DiffusionSession, Dit, Sampler, Score, SessionConfig, r
 use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, Plan, PlanMode, PlanRequest, PlanSong};
 use musicot::rvq::{RvqModel, VectorQuantizer};
 use musicot::sampling::PhasePolicy;
+use musicot_eval::embeddings::cosine_scores;
 use ndarray::{Array2, Axis};
 
 use crate::asks::Ask;
@@ -68,6 +69,12 @@ impl Studio {
         let (windows, levels) = plan.codes().dim();
         let codes = Tensor::f_from_slice(&codes)?.f_reshape([windows as i64, levels as i64])?;
         rows(&unit(&self.rvq.decode(&codes)?)?)
+    }
+
+    /// Mean cosine of a plan's thoughts with the caption.
+    pub fn fit(&self, ask: &Ask, plan: &Plan) -> Outcome<f64> {
+        let scores = cosine_scores(self.thoughts(plan)?.view(), ask.text.view().insert_axis(Axis(0)))?;
+        Ok(scores.sum() / scores.len() as f64)
     }
 
     /// Audio of tokens; the diffusion is told the captions, and the thoughts where there are any.

@@ -4,9 +4,7 @@ use musicot::core::GuidanceScale;
 use musicot::core::plot::{LineChart, Panel, Panels, Series};
 use musicot::lm::MusicLm;
 use musicot::sampling::PhasePolicy;
-use musicot_eval::embeddings::cosine_scores;
 use musicot_eval::statistics::{Interval, bootstrap_mean};
-use ndarray::Axis;
 
 use crate::asks::{Ask, asks};
 use crate::cell::{Cell, row};
@@ -141,9 +139,7 @@ fn measured(studio: &Studio, lm: &MusicLm, asks: &[Ask], policy: &PhasePolicy) -
     let written = write(lm, asks, SECS, policy, None)?;
     let mut cosines = Vec::new();
     for (ask, plan) in asks.iter().zip(&written.plans) {
-        let text = ask.text.view().insert_axis(Axis(0));
-        let scores = cosine_scores(studio.thoughts(plan)?.view(), text)?;
-        cosines.push(scores.sum() / scores.len() as f64);
+        cosines.push(studio.fit(ask, plan)?);
     }
     let mut found = vec![if cosines.is_empty() { None } else { Some(bootstrap_mean(&cosines, rng())?) }];
     found.extend(of_tokens(&written.tokens)?.map(Some));
