@@ -10,14 +10,14 @@ use crate::vocab::TokenId;
 use crate::{MusicLm, Result};
 
 /// What a branch is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Branch {
     /// All that is known of the song.
     Whole,
     /// No condition.
     Nothing,
     /// All but the tags that have a scale of their own.
-    Rest,
+    Rest(TagGuidance),
 }
 
 /// The branches of a batch: rows `0..songs` are of the first, the next as many of the second, and so on.
@@ -35,7 +35,7 @@ impl Branches {
         let tags = policy.tag_guidance.filter(|of| of.scale != scale && differs(of));
         let mut kinds = vec![Branch::Whole];
         kinds.extend((!scale.is_neutral()).then_some(Branch::Nothing));
-        kinds.extend(tags.map(|_| Branch::Rest));
+        kinds.extend(tags.map(Branch::Rest));
         Self { kinds, scale, tags }
     }
 
@@ -57,8 +57,8 @@ impl Branches {
                 rows.push(match kind {
                     Branch::Whole => model.encode(song)?,
                     Branch::Nothing => EncodedConditions::default(),
-                    Branch::Rest => {
-                        let tags = self.tags.map_or_else(Tags::default, |of| without(&of, &song.tags));
+                    Branch::Rest(of) => {
+                        let tags = without(of, &song.tags);
                         model.encode(&Conditions { tags, ..(*song).clone() })?
                     }
                 });
