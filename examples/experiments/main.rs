@@ -12,6 +12,7 @@ mod compare;
 #[path = "../common/corpus.rs"]
 #[allow(dead_code)] // the part of it that reads pieces is used here
 mod corpus;
+mod diffusion;
 mod heard;
 mod inputs;
 mod listening;
@@ -57,7 +58,7 @@ struct Context {
 /// An experiment: its name, its heading, and what runs it.
 type Experiment = (&'static str, &'static str, fn(&Context, &mut Report<'_>) -> Outcome);
 
-const EXPERIMENTS: [Experiment; 9] = [
+const EXPERIMENTS: [Experiment; 10] = [
     ("rvq", "1. Thoughts after quantisation", rvq::run),
     ("analyzability", "2. What thoughts say about instruments", analyzability::run),
     ("sampling", "3. Dual temperature and dual guidance scale", sampling::run),
@@ -67,6 +68,7 @@ const EXPERIMENTS: [Experiment; 9] = [
     ("reference", "7. References are followed, not copied", reference::run),
     ("listening", "8. Listening test", listening::run),
     ("obedience", "9. A guidance scale for the key; plans to choose from", obedience::run),
+    ("diffusion", "10. Temperature and guidance scales of the diffusion", diffusion::run),
 ];
 
 fn main() -> ExitCode {

@@ -27,6 +27,7 @@ Usage: experiments NAME [flags]
   reference        whether a reference is followed, and that nothing is copied
   listening        a page for blind ratings; with --results, what its listeners said
   obedience        a guidance scale of its own for the key; the best of many plans
+  diffusion        how latents are sampled: temperature, scales of tokens and of the rest
   tokens KIND      token datasets for the language models of plan, robustness and order: words, levels (--levels N), short (--secs 5)
 
   --bundle DIR     trained model [models/mini]; --clap, --rvq, --semantic, --diffusion, --codec DIR stand in for a stage of it
@@ -38,9 +39,9 @@ Usage: experiments NAME [flags]
   --encoded DIR    folder with train/tokens and heldout/tokens as `train encode` wrote them [data/encoded, if it is there]
   --vectors FILE   rvq, analyzability: embeddings of training windows [data/embeddings/train.safetensors, if it is there]
   --pieces N       at most N held-out pieces where pieces are measured [all; 100 with stems]
-  --prompts N      prompts that music is made of [100 in sampling and obedience, 24 or fewer in others]
+  --prompts N      prompts that music is made of [100 in sampling, obedience and diffusion, 24 or fewer in others]
   --seeds N        robustness: seeds per prompt [6]
-  --secs S         length of a clip [10 in sampling and obedience, 20 in robustness, reference and listening, 40 in others]
+  --secs S         length of a clip [10 in sampling, obedience and diffusion, 20 in robustness, reference and listening, 40 in others]
   --steps N        rvq: steps of training [400]
   --results FILE   listening: a file of ratings; may be given several times
   --tokens DIR, --manifest FILE, --levels N    for `tokens`

@@ -6,7 +6,7 @@ use musicot::clap::Clap;
 use musicot::codec::{AudioCodec, SpectralCodec};
 use musicot::core::tch::Tensor;
 use musicot::core::{AudioBuffer, Limiter, tensor};
-use musicot::diffusion::{DiffusionSession, Dit, Sampler, Score, SessionConfig, render};
+use musicot::diffusion::{DiffusionSession, Dit, Sampler, SamplerConfig, Score, SessionConfig, render};
 use musicot::lm::{AudioLength, AudioRequest, AudioSong, MusicLm, Plan, PlanMode, PlanRequest, PlanSong};
 use musicot::rvq::{RvqModel, VectorQuantizer};
 use musicot::sampling::PhasePolicy;
@@ -61,6 +61,16 @@ impl Studio {
             sampler: Sampler::new(sampler)?,
             windows,
         })
+    }
+
+    /// How latents are sampled.
+    pub fn sampler(&self) -> &SamplerConfig {
+        self.sampler.config()
+    }
+
+    pub fn set_sampler(&mut self, config: SamplerConfig) -> Outcome {
+        self.sampler = Sampler::new(config)?;
+        Ok(())
     }
 
     /// The unit embeddings `[windows, dim]` that a plan's codes stand for; a plan may have fewer levels than the quantiser.

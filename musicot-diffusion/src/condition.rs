@@ -3,7 +3,7 @@
 use musicot_core::shape::{self, ANY};
 use musicot_core::tch::{Device, Kind, Tensor};
 
-use crate::{DitConfig, Error, Result};
+use crate::{DitConfig, Error, NullBranch, Result};
 
 /// Thoughts and which of them each frame belongs to.
 #[derive(Debug)]
@@ -86,23 +86,32 @@ impl Condition {
         Ok(())
     }
 
-    /// This batch followed by itself with some conditions dropped.
-    pub(crate) fn with_null(&self, null: &crate::NullBranch, batch: i64) -> Result<Self> {
+    /// This batch once per branch, one after the other, each without what its branch drops.
+    pub(crate) fn branches(&self, branches: &[NullBranch], batch: i64) -> Result<Self> {
+        let copies = |tensor: &Tensor| repeat(tensor, branches.len());
+        let all = |tensor: &Option<Tensor>| tensor.as_ref().map(copies).transpose();
         let thoughts = match &self.thoughts {
             None => None,
             Some(thoughts) => Some(Thoughts {
-                embeddings: twice(&thoughts.embeddings)?,
-                frame_windows: twice(&thoughts.frame_windows)?,
+                embeddings: copies(&thoughts.embeddings)?,
+                frame_windows: copies(&thoughts.frame_windows)?,
             }),
         };
-        let keep = Keep {
-            semantic: keep_first(self.keep.semantic.as_ref(), null.semantic, batch)?,
-            thoughts: keep_first(self.keep.thoughts.as_ref(), null.thoughts, batch)?,
-            text: keep_first(self.keep.text.as_ref(), null.text, batch)?,
+        let kept = |keep: &Option<Tensor>, dropped: fn(&NullBranch) -> bool| {
+            keep_in(keep.as_ref(), &branches.iter().map(dropped).collect::<Vec<_>>(), batch)
         };
-        let double = |tensor: &Option<Tensor>| tensor.as_ref().map(twice).transpose();
-        let (semantic, text) = (double(&self.semantic)?, double(&self.text)?);
-        Ok(Self { semantic, thoughts, text, keep, known: double(&self.known)? })
+        let keep = Keep {
+            semantic: kept(&self.keep.semantic, |branch| branch.semantic)?,
+            thoughts: kept(&self.keep.thoughts, |branch| branch.thoughts)?,
+            text: kept(&self.keep.text, |branch| branch.text)?,
+        };
+        Ok(Self {
+            semantic: all(&self.semantic)?,
+            thoughts,
+            text: all(&self.text)?,
+            keep,
+            known: all(&self.known)?,
+        })
     }
 
     /// Moves everything to a device.
@@ -135,19 +144,21 @@ impl Condition {
     }
 }
 
-pub(crate) fn twice(tensor: &Tensor) -> Result<Tensor> {
-    Ok(Tensor::f_cat(&[tensor, tensor], 0)?)
+/// The batch so many times, one after the other.
+pub(crate) fn repeat(tensor: &Tensor, times: usize) -> Result<Tensor> {
+    Ok(Tensor::f_cat(&vec![tensor; times], 0)?)
 }
 
-/// The mask of a doubled batch whose second half drops a condition where `dropped`.
-fn keep_first(keep: Option<&Tensor>, dropped: bool, batch: i64) -> Result<Option<Tensor>> {
-    let first = match keep {
-        None if !dropped => return Ok(None),
+/// The mask of a batch that stands once per branch, empty where its branch dropped the condition.
+fn keep_in(keep: Option<&Tensor>, dropped: &[bool], batch: i64) -> Result<Option<Tensor>> {
+    let kept = match keep {
+        None if !dropped.contains(&true) => return Ok(None),
         None => Tensor::f_ones([batch], (Kind::Bool, Device::Cpu))?,
         Some(keep) => keep.shallow_clone(),
     };
-    let second = if dropped { first.f_zeros_like()? } else { first.shallow_clone() };
-    Ok(Some(Tensor::f_cat(&[&first, &second], 0)?))
+    let none = kept.f_zeros_like()?;
+    let parts: Vec<&Tensor> = dropped.iter().map(|dropped| if *dropped { &none } else { &kept }).collect();
+    Ok(Some(Tensor::f_cat(&parts, 0)?))
 }
 
 /// A boolean tensor from host values.

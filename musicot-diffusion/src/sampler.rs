@@ -5,27 +5,9 @@ use musicot_core::tch::{self, Kind, Tensor};
 use musicot_core::{GuidanceScale, tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::condition::twice;
 use crate::config::expect_latents;
+use crate::guidance::{Branches, NullBranch};
 use crate::{Condition, Denoiser, Error, KnownForm, Result, Schedule, Solver, SolverKind};
-
-/// Which conditions the null branch of the guidance drops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NullBranch {
-    /// The semantic tokens.
-    pub semantic: bool,
-    /// The thoughts.
-    pub thoughts: bool,
-    /// The text.
-    pub text: bool,
-}
-
-impl Default for NullBranch {
-    fn default() -> Self {
-        Self { semantic: true, thoughts: true, text: true }
-    }
-}
 
 /// How a window is sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,10 +19,16 @@ pub struct SamplerConfig {
     pub schedule: Schedule,
     /// The solver.
     pub solver: SolverKind,
+    /// Standard deviation of the noise that a window starts from, within [0, 2]. The network was trained on 1; less gives up variety for clarity,
+    /// as in Grad-TTS (Popov et al., 2021).
+    pub temperature: f64,
     /// Guidance scale; 1 leaves the null branch out and halves the work. MeLoDy uses 2.5.
     pub guidance: GuidanceScale,
     /// What the null branch drops.
     pub null: NullBranch,
+    /// A scale of its own for what thoughts and text add to the semantic tokens; `guidance` is then of what the tokens add to the null branch
+    /// (nested guidance: Brooks et al., "InstructPix2Pix", CVPR 2023, equation 3). It costs a third branch. `None`: one scale for all.
+    pub style_guidance: Option<GuidanceScale>,
     /// Guidance acts at times up to this one only (Kynkäänniemi et al., 2024, limit it to an interval); 1 is everywhere.
     pub guidance_until: f64,
 }
@@ -51,10 +39,29 @@ impl Default for SamplerConfig {
             steps: 16,
             schedule: Schedule::Uniform,
             solver: SolverKind::DpmSolver2M,
+            temperature: 1.0,
             guidance: GuidanceScale::NEUTRAL,
             null: NullBranch::default(),
+            style_guidance: None,
             guidance_until: 1.0,
         }
+    }
+}
+
+impl SamplerConfig {
+    fn validate(&self) -> Result<()> {
+        for (field, value, most) in
+            [("temperature", self.temperature, 2.0), ("guidance_until", self.guidance_until, 1.0)]
+        {
+            if !(0.0..=most).contains(&value) {
+                let reason = format!("expected a number within [0, {most}], got {value}");
+                return Err(Error::config(field, reason));
+            }
+        }
+        if self.style_guidance.is_some() && self.null != NullBranch::default() {
+            return Err(Error::config("style_guidance", "expected a null branch that drops everything"));
+        }
+        Ok(())
     }
 }
 
@@ -100,10 +107,7 @@ impl Sampler {
     /// # Errors
     /// See [`Sampler::new`].
     pub fn with_solver(config: SamplerConfig, solver: Box<dyn Solver>) -> Result<Self> {
-        if !(0.0..=1.0).contains(&config.guidance_until) {
-            let reason = format!("expected a number within [0, 1], got {}", config.guidance_until);
-            return Err(Error::config("guidance_until", reason));
-        }
+        config.validate()?;
         let times = config.schedule.times(config.steps)?;
         Ok(Self { config, solver, times })
     }
@@ -124,20 +128,17 @@ impl Sampler {
     fn run(&self, denoiser: &dyn Denoiser, request: &Request<'_>) -> Result<Tensor> {
         let (batch, frames) = expect_latents("noise", request.noise, denoiser.latent_dim())?;
         let device = denoiser.device();
-        let noise = request.noise.f_to_device(device)?;
+        let noise = request.noise.f_to_device(device)?.f_mul_scalar(self.config.temperature)?;
         let known = request.known.map(|k| Given::new(denoiser, k, &noise)).transpose()?;
         let mut condition = request.condition.to_device(device)?;
         if let (Some(given), KnownForm::Clean) = (&known, denoiser.known_form()) {
             condition.known = Some(given.frames.f_reshape([batch, frames])?);
         }
-        let guided = match self.config.guidance.is_neutral() {
-            true => None,
-            false => Some(condition.with_null(&self.config.null, batch)?.to_device(device)?),
-        };
+        let guided = Branches::new(&self.config, &condition, batch, device)?;
         let mut field = |x: &Tensor, t: f64| {
             let x = known.as_ref().map_or_else(|| Ok(x.shallow_clone()), |k| k.input(denoiser, x, t))?;
             let output = match &guided {
-                Some(both) if t <= self.config.guidance_until => self.guided(denoiser, &x, t, both)?,
+                Some(branches) if t <= self.config.guidance_until => branches.predict(denoiser, &x, t)?,
                 _ => denoiser.predict(&x, &times_of(t, &x)?, &condition)?,
             };
             known.as_ref().map_or_else(|| Ok(output.shallow_clone()), |k| k.output(denoiser, &output, t))
@@ -147,18 +148,10 @@ impl Sampler {
         let latents = denoiser.denormalize(&solved)?;
         known.map_or_else(|| Ok(latents.shallow_clone()), |k| k.restore(&latents))
     }
-
-    /// Conditional and null branch in one batch.
-    fn guided(&self, denoiser: &dyn Denoiser, x: &Tensor, t: f64, both: &Condition) -> Result<Tensor> {
-        let x = twice(x)?;
-        let outputs = denoiser.predict(&x, &times_of(t, &x)?, both)?;
-        let batch = x.size()[0] / 2;
-        self.config.guidance.apply(&outputs.f_narrow(0, 0, batch)?, &outputs.f_narrow(0, batch, batch)?)
-    }
 }
 
 /// `[batch]` filled with one time.
-fn times_of(t: f64, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn times_of(t: f64, x: &Tensor) -> Result<Tensor> {
     Ok(Tensor::f_full([x.size()[0]], t, (Kind::Float, x.device()))?)
 }
 

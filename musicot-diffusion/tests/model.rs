@@ -236,6 +236,104 @@ fn guidance_is_left_out_above_its_limit() {
     assert_eq!(*watched.batches.lock().unwrap(), [1, 1, 1, 2, 2]);
 }
 
+/// A field that tells which parts of its condition a row keeps.
+struct Sum;
+
+impl Denoiser for Sum {
+    fn objective(&self) -> Objective {
+        Objective::Flow
+    }
+    fn latent_dim(&self) -> i64 {
+        6
+    }
+    fn frames_per_thought(&self) -> f64 {
+        10.0
+    }
+    fn max_frames(&self) -> usize {
+        30
+    }
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+    /// 1 for tokens, 10 for thoughts and 100 for text that a row keeps, everywhere.
+    fn predict(&self, x: &Tensor, _: &Tensor, condition: &Condition) -> Result<Tensor> {
+        let rows = x.size()[0];
+        let mut output = x.zeros_like();
+        for (there, keep, amount) in [
+            (condition.semantic.is_some(), &condition.keep.semantic, 1.0),
+            (condition.thoughts.is_some(), &condition.keep.thoughts, 10.0),
+            (condition.text.is_some(), &condition.keep.text, 100.0),
+        ] {
+            if there {
+                let kept = keep.as_ref().map_or_else(
+                    || Tensor::ones([rows], (Kind::Float, Device::Cpu)),
+                    |k| k.to_kind(Kind::Float),
+                );
+                output += kept.view([rows, 1, 1]) * amount;
+            }
+        }
+        Ok(output)
+    }
+}
+
+#[test]
+fn tokens_and_style_have_scales_of_their_own() {
+    let noise = normal(1, &[2, 6, 30]);
+    // One Euler step of the flow goes from noise to noise minus the field.
+    let field = |guidance: f64, style: Option<f64>, condition: &Condition| {
+        let [guidance, style] =
+            [Some(guidance), style].map(|scale| scale.map(|s| GuidanceScale::new(s).unwrap()));
+        let config = SamplerConfig {
+            steps: 1,
+            solver: SolverKind::Euler,
+            guidance: guidance.unwrap(),
+            style_guidance: style,
+            ..SamplerConfig::default()
+        };
+        let found = sample(&Sum, &Sampler::new(config).unwrap(), condition, &noise);
+        let field = &noise - found;
+        let mean = field.mean(Kind::Float).double_value(&[]);
+        assert!(largest_difference(&field, &field.full_like(mean)) < 1e-4);
+        (mean * 100.0).round() / 100.0
+    };
+    let (all, tokens_alone) =
+        (condition(2, 30), Condition { thoughts: None, text: None, ..condition(2, 30) });
+    assert_eq!(field(2.0, None, &all), 222.0);
+    assert_eq!(field(2.0, Some(2.0), &all), 222.0);
+    assert_eq!(field(2.0, Some(3.0), &all), 332.0);
+    assert_eq!(field(1.0, Some(3.0), &all), 331.0);
+    assert_eq!(field(2.0, Some(0.0), &all), 2.0);
+    assert_eq!(field(2.0, Some(3.0), &tokens_alone), 2.0);
+}
+
+#[test]
+fn a_third_branch_runs_only_where_it_matters() {
+    let rows = |guidance: f64, style: f64, condition: &Condition| {
+        let [guidance, style] = [guidance, style].map(|scale| GuidanceScale::new(scale).unwrap());
+        let config =
+            SamplerConfig { steps: 1, guidance, style_guidance: Some(style), ..SamplerConfig::default() };
+        let watched = Watched::new(model(Objective::Flow, 6));
+        let _ = sample(&watched, &Sampler::new(config).unwrap(), condition, &normal(1, &[1, 6, 30]));
+        let rows = watched.batches.lock().unwrap();
+        rows[0]
+    };
+    let all = condition(1, 30);
+    assert_eq!(
+        [rows(2.0, 3.0, &all), rows(2.0, 2.0, &all), rows(1.0, 3.0, &all), rows(1.0, 1.0, &all)],
+        [3, 2, 2, 1]
+    );
+    assert_eq!(rows(2.0, 3.0, &Condition { thoughts: None, text: None, ..condition(1, 30) }), 2);
+}
+
+#[test]
+fn temperature_is_the_deviation_of_the_first_noise() {
+    let model = model(Objective::Flow, 6);
+    let (noise, condition) = (normal(1, &[2, 6, 30]), condition(2, 30));
+    let config = SamplerConfig { steps: 5, temperature: 0.75, ..SamplerConfig::default() };
+    let cooler = sample(&model, &Sampler::new(config).unwrap(), &condition, &noise);
+    assert!(cooler.equal(&sample(&model, &sampler(1.0), &condition, &(noise * 0.75))));
+}
+
 #[test]
 fn known_frames_come_back_bit_for_bit() {
     let model = model(Objective::Angle, 7);
@@ -249,9 +347,9 @@ fn known_frames_come_back_bit_for_bit() {
     for denoiser in forms {
         for solver in [SolverKind::Euler, SolverKind::Heun, SolverKind::DpmSolver2M] {
             let guidance = GuidanceScale::new(2.0).unwrap();
-            let sampler =
-                Sampler::new(SamplerConfig { steps: 4, solver, guidance, ..SamplerConfig::default() })
-                    .unwrap();
+            let config =
+                SamplerConfig { steps: 4, solver, guidance, temperature: 0.8, ..SamplerConfig::default() };
+            let sampler = Sampler::new(config).unwrap();
             let request = Request { condition: &condition, noise: &noise, known: Some(&known) };
             let found = sampler.sample(denoiser, &request).unwrap();
             let kept = known.frames.unsqueeze(1).expand([2, 6, 30], false);
@@ -292,6 +390,12 @@ fn misfits_are_errors_that_name_the_tensor() {
     assert!(refused(&x, &time, |c| c.keep.text = Some(tokens(1, 2, 1))).contains("kept text"));
     let bad = SamplerConfig { guidance_until: f64::NAN, ..SamplerConfig::default() };
     assert!(matches!(Sampler::new(bad), Err(Error::Config { .. })));
+    let bad = SamplerConfig { temperature: -0.1, ..SamplerConfig::default() };
+    assert!(Sampler::new(bad).err().unwrap().to_string().contains("temperature"));
+    let null = NullBranch { semantic: false, ..NullBranch::default() };
+    let style_guidance = Some(GuidanceScale::NEUTRAL);
+    let bad = SamplerConfig { null, style_guidance, ..SamplerConfig::default() };
+    assert!(Sampler::new(bad).err().unwrap().to_string().contains("style_guidance"));
     let nan = normal(1, &[2, 6, 30]) * f64::NAN;
     let condition = condition(2, 30);
     let request = Request { condition: &condition, noise: &nan, known: None };

@@ -121,6 +121,16 @@ fn thoughts_are_quantised_read_and_sampled() {
     let fits = fits["rows"].as_array().unwrap().iter().map(|row| row[1]["mean"].as_f64().unwrap());
     assert!(fits.collect::<Vec<_>>().is_sorted(), "more drafts fit worse: {obeyed}");
 
+    let rendered = place.run("diffusion", &["--secs", "7"]);
+    assert!(blocks(&rendered, "not_measured").is_empty(), "{rendered}");
+    expect_pictures(&place, &rendered, 2);
+    for (table, ways) in blocks(&rendered, "table").into_iter().step_by(2).zip([4, 6]) {
+        let arms = table["rows"].as_array().unwrap();
+        // Beside the ways to sample the pieces themselves.
+        assert_eq!(arms.len(), ways + 1, "{table}");
+        assert_ne!(arms[0][3], arms[ways - 1][3], "the sampler makes no difference: {table}");
+    }
+
     let sampled = place.run("sampling", &["--secs", "7", "--lm", &place.at("tiny/lm")]);
     expect_pictures(&place, &sampled, 3);
     let arms = blocks(&sampled, "table")[0]["rows"].as_array().unwrap();

@@ -11,7 +11,7 @@ use crate::setup;
 use crate::workspace::Workspace;
 
 /// All experiments, in the order of the document.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "rvq",
     "analyzability",
     "sampling",
@@ -21,6 +21,7 @@ const NAMES: [&str; 9] = [
     "reference",
     "listening",
     "obedience",
+    "diffusion",
 ];
 
 /// Where the example writes to.

@@ -121,7 +121,7 @@ const EXPERIMENTS: &str = "\
 cargo xtask experiments [--compose] [NAME]... [-- FLAGS OF THE EXAMPLE]
 
 Sets libtorch up, builds the example `experiments` and runs the experiments that are named, or all: rvq, analyzability, sampling, plan, robustness, order,
-reference, listening, obedience. Each writes its report and pictures to out/experiments. Then EXPERIMENTS.md is put together from all reports that are there, and
+reference, listening, obedience, diffusion. Each writes its report and pictures to out/experiments. Then EXPERIMENTS.md is put together from all reports that are there, and
 their pictures go to docs/experiments.
 
     cargo xtask experiments rvq

@@ -29,32 +29,49 @@ const MORE_WINDOWS: usize = 2;
 
 /// Statistics of all clips.
 #[derive(Default)]
-pub struct Sanity(Vec<ClipStats>);
+pub struct Sanity {
+    made: Vec<ClipStats>,
+    /// Stems that nothing was fitted on: instruments of the corpus rest too.
+    stems: Vec<ClipStats>,
+}
 
 impl Sanity {
     pub fn push(&mut self, clip: &AudioBuffer) -> Outcome {
-        self.0.push(ClipStats::of(clip)?);
+        self.made.push(ClipStats::of(clip)?);
+        Ok(())
+    }
+
+    pub fn push_stem(&mut self, clip: &AudioBuffer) -> Outcome {
+        self.stems.push(ClipStats::of(clip)?);
         Ok(())
     }
 
     pub fn figures(&self) -> Outcome<Vec<Figure>> {
-        let share = |name: String, is_sane: fn(&ClipStats) -> bool| -> Outcome<Figure> {
-            let clips: Vec<f64> = self.0.iter().map(|clip| f64::from(is_sane(clip))).collect();
-            Ok(Figure::mean_of(name, &clips)?.at_least(TARGET))
-        };
-        let loudness: Vec<f64> = self.0.iter().map(|clip| clip.loudness_lufs).collect();
+        let loudness: Vec<f64> = self.made.iter().map(|clip| clip.loudness_lufs).collect();
         let (low, high) = (LOUDNESS.start(), LOUDNESS.end());
+        let in_range = |clip: &ClipStats| LOUDNESS.contains(&clip.loudness_lufs);
+        let unclipped = |clip: &ClipStats| clip.clipping_share == 0.0;
+        let sounds = |clip: &ClipStats| clip.silence_share <= MOST_SILENCE;
+        let quiet = format!("with at most {MOST_SILENCE} of silence");
+        let ceiling = format!("ceiling: loudest windows of held-out stems {quiet}");
         Ok(vec![
-            Figure::of("clips", self.0.len() as f64),
-            share(format!("share with {low} to {high} LUFS"), |clip| LOUDNESS.contains(&clip.loudness_lufs))?,
-            share("share without a clipped sample".to_owned(), |clip| clip.clipping_share == 0.0)?,
-            share(format!("share with at most {MOST_SILENCE} of silence"), |clip| {
-                clip.silence_share <= MOST_SILENCE
-            })?,
+            Figure::of("clips", self.made.len() as f64),
+            share(format!("share with {low} to {high} LUFS"), &self.made, in_range)?.at_least(TARGET),
+            share("share without a clipped sample".to_owned(), &self.made, unclipped)?.at_least(TARGET),
+            share(format!("share {quiet}"), &self.made, sounds)?.at_least(TARGET),
+            match self.stems.is_empty() {
+                true => Figure::missing(ceiling, "no held-out piece has stems"),
+                false => share(ceiling, &self.stems, sounds)?,
+            },
             Figure::of("quietest clip, LUFS", quantile(&loudness, 0.0)?),
             Figure::of("loudest clip, LUFS", quantile(&loudness, 1.0)?),
         ])
     }
+}
+
+fn share(name: String, clips: &[ClipStats], is_sane: impl Fn(&ClipStats) -> bool) -> Outcome<Figure> {
+    let clips: Vec<f64> = clips.iter().map(|clip| f64::from(is_sane(clip))).collect();
+    Figure::mean_of(name, &clips)
 }
 
 /// Clips longer than a window of the diffusion.

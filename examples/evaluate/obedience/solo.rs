@@ -73,6 +73,7 @@ pub fn figures(context: &Context, studio: &mut Studio) -> Outcome<Measured> {
     let (mut stems, mut decoded) = (Vec::new(), Vec::new());
     held_out(context, &codec, secs, |solo| {
         if let Some(family) = judges.families.iter().find(|family| **family == solo.family) {
+            studio.sanity.push_stem(&solo.audio)?;
             stems.push(judges.hear(&mut studio.generator, family, &solo.audio)?);
             let copy = round_trip(&codec, &solo.audio)?;
             decoded.push(judges.hear(&mut studio.generator, family, &copy)?);
