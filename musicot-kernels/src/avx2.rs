@@ -3,16 +3,18 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Token, fetch_ahead, load_codes, load_offsets, panel, panel_int4, sum_lanes};
+pub(crate) use x86::{
+    Token, fetch_ahead, load_bytes, load_offsets, panel, panel_int4, panel_int8, sum_lanes,
+};
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) use elsewhere::{Token, panel, panel_int4};
+pub(crate) use elsewhere::{Token, panel, panel_int4, panel_int8};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use crate::activations::RoundedRow;
+    use crate::activations::{ByteRow, WORD_GROUP, WordRow};
     use crate::isa::{Fused, Work};
     use crate::kind::{INT4_GROUP, WeightKind};
     use crate::lanes::LANES;
@@ -39,7 +41,7 @@ mod x86 {
         work.run::<Fused>()
     }
 
-    /// The products of `ROWS` of a panel's rows, not of int4, from `first` on with `B` rows of activations. Each sum has its own chain of additions, the
+    /// The products of `ROWS` of a panel's rows, of f32 and bf16, from `first` on with `B` rows of activations. Each sum has its own chain of additions, the
     /// same one whatever `ROWS` and `B` are.
     ///
     /// # Panics
@@ -47,22 +49,15 @@ mod x86 {
     pub(crate) fn panel<const ROWS: usize, const B: usize>(
         _proof: Token,
         kind: WeightKind,
-        (lanes, scales): (&[Lanes], &[f32]),
+        lanes: &[Lanes],
         first: usize,
         xs: [&[f32]; B],
     ) -> [[f32; ROWS]; B] {
         // SAFETY: a token exists only where the machine has the instructions.
         unsafe {
             match kind {
-                WeightKind::F32 => wide::<32, ROWS, B>(lanes, first, xs),
                 WeightKind::Bf16 => wide::<16, ROWS, B>(lanes, first, xs),
-                WeightKind::Int8 | WeightKind::Int4 => {
-                    let mut sums = wide::<8, ROWS, B>(lanes, first, xs);
-                    let scales = &scales[first..first + ROWS];
-                    sums.iter_mut()
-                        .for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
-                    sums
-                }
+                _ => wide::<32, ROWS, B>(lanes, first, xs),
             }
         }
     }
@@ -83,7 +78,7 @@ mod x86 {
         }
     }
 
-    /// Everything but int4: no scale within a row.
+    /// f32 and bf16.
     #[target_feature(enable = "avx2,fma")]
     fn wide<const BITS: u32, const ROWS: usize, const B: usize>(
         lanes: &[Lanes],
@@ -107,20 +102,70 @@ mod x86 {
                 if BITS <= 16 {
                     add::<BITS, 1, ROWS, B>(&mut sums, &rows, &xs, start);
                 }
-                if BITS <= 8 {
-                    add::<BITS, 2, ROWS, B>(&mut sums, &rows, &xs, start);
-                    add::<BITS, 3, ROWS, B>(&mut sums, &rows, &xs, start);
+            }
+        }
+        sum_all(&sums)
+    }
+
+    /// The products of an int8 panel's rows with some rows of activations.
+    pub(crate) fn panel_int8<const B: usize>(
+        _proof: Token,
+        (lanes, scales): (&[Lanes], &[f32]),
+        xs: [WordRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
+        // SAFETY: a token exists only where the machine has the instructions.
+        let mut sums = unsafe { words(lanes, xs) };
+        sums.iter_mut().for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
+        sums
+    }
+
+    /// int8: products of integers within a group of activations, which is then scaled.
+    #[target_feature(enable = "avx2,fma")]
+    fn words<const B: usize>(lanes: &[Lanes], xs: [WordRow<'_>; B]) -> [[f32; PANEL]; B] {
+        let (blocks, _) = lanes.as_chunks::<PANEL>();
+        let mut sums = [[_mm256_setzero_ps(); PANEL]; B];
+        for (group, blocks) in blocks.chunks(WORD_GROUP).enumerate() {
+            blocks.iter().for_each(fetch_ahead::<B>);
+            let words = xs.map(|x| &x.words[group * WORD_GROUP..][..blocks.len()]);
+            for row in 0..PANEL {
+                // Sums of two neighbours each: those of the first half of every block, and of the second.
+                let mut twos = [[_mm256_setzero_si256(); 2]; B];
+                for (index, block) in blocks.iter().enumerate() {
+                    let codes = load_lanes(&block[row]);
+                    let first = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(codes));
+                    let second = _mm256_cvtepu8_epi16(_mm256_extracti128_si256::<1>(codes));
+                    for (twos, words) in twos.iter_mut().zip(words) {
+                        let x = load_whole(&words[index].whole);
+                        twos[0] = _mm256_add_epi32(twos[0], _mm256_madd_epi16(first, x[0]));
+                        twos[1] = _mm256_add_epi32(twos[1], _mm256_madd_epi16(second, x[1]));
+                    }
+                }
+                for (twos, (x, sums)) in twos.into_iter().zip(xs.iter().zip(&mut sums)) {
+                    // Four neighbours each; adding side by side goes within halves, so that the lanes in the middle change places.
+                    let fours =
+                        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(twos[0], twos[1]));
+                    let dot = _mm256_cvtepi32_ps(_mm256_add_epi32(fours, load_offsets(&x.offsets[group])));
+                    sums[row] = _mm256_fmadd_ps(dot, _mm256_set1_ps(x.scales[group]), sums[row]);
                 }
             }
         }
         sum_all(&sums)
     }
 
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn load_whole(words: &[i16; 32]) -> [__m256i; 2] {
+        let (halves, _) = words.as_chunks::<16>();
+        // SAFETY: 32 bytes each; no alignment is asked for.
+        let load = |half: &[i16; 16]| unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
+        [load(&halves[0]), load(&halves[1])]
+    }
+
     /// The products of an int4 panel's rows with some rows of activations.
     pub(crate) fn panel_int4<const B: usize>(
         _proof: Token,
         (lanes, scales): (&[Lanes], &[f32]),
-        xs: [RoundedRow<'_>; B],
+        xs: [ByteRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         // SAFETY: a token exists only where the machine has the instructions.
         unsafe { grouped(lanes, scales, xs) }
@@ -128,11 +173,7 @@ mod x86 {
 
     /// int4: products of integers within a group, which is then scaled.
     #[target_feature(enable = "avx2,fma")]
-    fn grouped<const B: usize>(
-        lanes: &[Lanes],
-        scales: &[f32],
-        xs: [RoundedRow<'_>; B],
-    ) -> [[f32; PANEL]; B] {
+    fn grouped<const B: usize>(lanes: &[Lanes], scales: &[f32], xs: [ByteRow<'_>; B]) -> [[f32; PANEL]; B] {
         let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
         let mut sums = [[_mm256_setzero_ps(); PANEL]; B];
         for (index, (block, scales)) in blocks.iter().zip(scales.as_chunks::<GROUPS>().0).enumerate() {
@@ -140,7 +181,7 @@ mod x86 {
             for (sums, x) in sums.iter_mut().zip(&xs) {
                 for (group, scales) in scales.iter().enumerate() {
                     let place = index * GROUPS + group;
-                    let (codes, offsets) = (load_codes(&x.codes[place]), load_offsets(&x.offsets[place]));
+                    let (codes, offsets) = (load_bytes(&x.codes[place]), load_offsets(&x.offsets[place]));
                     for (row, sum) in sums.iter_mut().enumerate() {
                         let weights = nibbles(load_lanes(&block[row]), group);
                         let pairs = _mm256_maddubs_epi16(weights, codes);
@@ -164,7 +205,7 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(crate) fn load_codes(codes: &[i8; INT4_GROUP]) -> __m256i {
+    pub(crate) fn load_bytes(codes: &[i8; INT4_GROUP]) -> __m256i {
         // SAFETY: 32 bytes; no alignment is asked for.
         unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
     }
@@ -206,33 +247,8 @@ mod x86 {
         match (BITS, CHUNK) {
             (32, _) => _mm256_castsi256_ps(block),
             (16, 0) => _mm256_castsi256_ps(_mm256_slli_epi32::<16>(block)),
-            (16, _) => {
-                _mm256_castsi256_ps(_mm256_and_si256(block, _mm256_set1_epi32(0xffff_0000_u32 as i32)))
-            }
-            _ => byte::<CHUNK>(block),
+            _ => _mm256_castsi256_ps(_mm256_and_si256(block, _mm256_set1_epi32(0xffff_0000_u32 as i32))),
         }
-    }
-
-    /// Byte `BYTE` of each lane as the topmost one, as a number.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn byte<const BYTE: usize>(block: __m256i) -> __m256 {
-        let top = match BYTE {
-            0 => _mm256_slli_epi32::<24>(block),
-            3 => _mm256_and_si256(block, _mm256_set1_epi32(0xff00_0000_u32 as i32)),
-            // Bytes with the highest bit set are zeros: one shuffle in place of a shift and a mask.
-            1 => _mm256_shuffle_epi8(block, shuffle(1)),
-            _ => _mm256_shuffle_epi8(block, shuffle(2)),
-        };
-        _mm256_cvtepi32_ps(top)
-    }
-
-    /// Takes byte `byte` of each lane to the top.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn shuffle(byte: i32) -> __m256i {
-        let place = |lane: i32| (4 * lane + byte) << 24 | 0x0080_8080;
-        _mm256_setr_epi32(place(0), place(1), place(2), place(3), place(0), place(1), place(2), place(3))
     }
 
     /// In the order of [`crate::portable::sum_lanes`].
@@ -284,7 +300,7 @@ mod x86 {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
-    use crate::activations::RoundedRow;
+    use crate::activations::{ByteRow, WordRow};
     use crate::isa::Work;
     use crate::kind::WeightKind;
     use crate::pack::{Lanes, PANEL};
@@ -306,17 +322,25 @@ mod elsewhere {
     pub(crate) fn panel<const ROWS: usize, const B: usize>(
         proof: Token,
         _: WeightKind,
-        _: (&[Lanes], &[f32]),
+        _: &[Lanes],
         _: usize,
         _: [&[f32]; B],
     ) -> [[f32; ROWS]; B] {
         match proof {}
     }
 
+    pub(crate) fn panel_int8<const B: usize>(
+        proof: Token,
+        _: (&[Lanes], &[f32]),
+        _: [WordRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
+        match proof {}
+    }
+
     pub(crate) fn panel_int4<const B: usize>(
         proof: Token,
         _: (&[Lanes], &[f32]),
-        _: [RoundedRow<'_>; B],
+        _: [ByteRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         match proof {}
     }

@@ -4,10 +4,10 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Token, panel, panel_int4};
+pub(crate) use x86::{Token, panel, panel_int4, panel_int8};
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) use elsewhere::{Token, panel, panel_int4};
+pub(crate) use elsewhere::{Token, panel, panel_int4, panel_int8};
 
 /// Rows of activations that one call of [`panel`] takes at most: their sums fill half of the registers.
 pub(crate) const MOST_ROWS: usize = 8;
@@ -16,8 +16,8 @@ pub(crate) const MOST_ROWS: usize = 8;
 mod x86 {
     use std::arch::x86_64::*;
 
-    use crate::activations::RoundedRow;
-    use crate::avx2::{self, fetch_ahead, load_codes, load_offsets, sum_lanes};
+    use crate::activations::{ByteRow, WORD_GROUP, WordRow};
+    use crate::avx2::{self, fetch_ahead, load_bytes, load_offsets, sum_lanes};
     use crate::kind::WeightKind;
     use crate::pack::{GROUPS, Lanes, PANEL};
 
@@ -46,33 +46,26 @@ mod x86 {
         }
     }
 
-    /// The products of a panel's rows, not of int4, with `B` rows of activations, each the same bytes as by [`avx2::panel`].
+    /// The products of a panel's rows, of f32 and bf16, with `B` rows of activations, each the same bytes as by [`avx2::panel`].
     ///
     /// # Panics
     /// A slice is too short: a mistake in this crate.
     pub(crate) fn panel<const B: usize>(
         _proof: Token,
         kind: WeightKind,
-        (lanes, scales): (&[Lanes], &[f32]),
+        lanes: &[Lanes],
         xs: [&[f32]; B],
     ) -> [[f32; PANEL]; B] {
         // SAFETY: a token exists only where the machine has the instructions.
         unsafe {
             match kind {
-                WeightKind::F32 => wide::<32, B>(lanes, xs),
                 WeightKind::Bf16 => wide::<16, B>(lanes, xs),
-                WeightKind::Int8 | WeightKind::Int4 => {
-                    let mut sums = wide::<8, B>(lanes, xs);
-                    let scales = &scales[..PANEL];
-                    sums.iter_mut()
-                        .for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
-                    sums
-                }
+                _ => wide::<32, B>(lanes, xs),
             }
         }
     }
 
-    /// Everything but int4: no scale within a row.
+    /// f32 and bf16.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
     fn wide<const BITS: u32, const B: usize>(lanes: &[Lanes], xs: [&[f32]; B]) -> [[f32; PANEL]; B] {
         let (blocks, _) = lanes.as_chunks::<PANEL>();
@@ -89,9 +82,51 @@ mod x86 {
                 if BITS <= 16 {
                     add(&mut sums, chunk::<BITS, 1>(rows), &xs, start + 8);
                 }
-                if BITS <= 8 {
-                    add(&mut sums, chunk::<BITS, 2>(rows), &xs, start + 16);
-                    add(&mut sums, chunk::<BITS, 3>(rows), &xs, start + 24);
+            }
+        }
+        sum_all(&sums)
+    }
+
+    /// The products of an int8 panel's rows with `B` rows of activations, each the same bytes as by [`avx2::panel_int8`].
+    pub(crate) fn panel_int8<const B: usize>(
+        _proof: Token,
+        (lanes, scales): (&[Lanes], &[f32]),
+        xs: [WordRow<'_>; B],
+    ) -> [[f32; PANEL]; B] {
+        // SAFETY: a token exists only where the machine has the instructions.
+        let mut sums = unsafe { words(lanes, xs) };
+        sums.iter_mut().for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
+        sums
+    }
+
+    /// int8: products of integers within a group of activations, which is then scaled.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma")]
+    fn words<const B: usize>(lanes: &[Lanes], xs: [WordRow<'_>; B]) -> [[f32; PANEL]; B] {
+        let (blocks, _) = lanes.as_chunks::<PANEL>();
+        let mut sums = [[_mm512_setzero_ps(); PAIRS]; B];
+        for (group, blocks) in blocks.chunks(WORD_GROUP).enumerate() {
+            let words = xs.map(|x| &x.words[group * WORD_GROUP..][..blocks.len()]);
+            let (mut high, mut low) =
+                ([[_mm512_setzero_si512(); PAIRS]; B], [[_mm512_setzero_si512(); PAIRS]; B]);
+            for (index, block) in blocks.iter().enumerate() {
+                fetch_ahead::<2>(block);
+                let rows = load_block(block);
+                for (row, words) in words.iter().enumerate() {
+                    let of_high = _mm512_broadcast_i64x4(load_bytes(&words[index].high));
+                    let of_low = _mm512_broadcast_i64x4(load_bytes(&words[index].low));
+                    for (pair, codes) in rows.into_iter().enumerate() {
+                        high[row][pair] = _mm512_dpbusd_epi32(high[row][pair], codes, of_high);
+                        low[row][pair] = _mm512_dpbusd_epi32(low[row][pair], codes, of_low);
+                    }
+                }
+            }
+            for (row, (sums, x)) in sums.iter_mut().zip(&xs).enumerate() {
+                let offsets = _mm512_broadcast_i64x4(load_offsets(&x.offsets[group]));
+                let x_scale = _mm512_set1_ps(x.scales[group]);
+                for (pair, sum) in sums.iter_mut().enumerate() {
+                    let high = _mm512_slli_epi32::<8>(high[row][pair]);
+                    let dot = _mm512_add_epi32(high, _mm512_add_epi32(low[row][pair], offsets));
+                    *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), x_scale, *sum);
                 }
             }
         }
@@ -102,7 +137,7 @@ mod x86 {
     pub(crate) fn panel_int4<const B: usize>(
         _proof: Token,
         (lanes, scales): (&[Lanes], &[f32]),
-        xs: [RoundedRow<'_>; B],
+        xs: [ByteRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         // SAFETY: a token exists only where the machine has the instructions.
         unsafe { grouped(lanes, scales, xs) }
@@ -110,11 +145,7 @@ mod x86 {
 
     /// int4: products of integers within a group, which is then scaled.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx2,fma")]
-    fn grouped<const B: usize>(
-        lanes: &[Lanes],
-        scales: &[f32],
-        xs: [RoundedRow<'_>; B],
-    ) -> [[f32; PANEL]; B] {
+    fn grouped<const B: usize>(lanes: &[Lanes], scales: &[f32], xs: [ByteRow<'_>; B]) -> [[f32; PANEL]; B] {
         let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
         let mut sums = [[_mm512_setzero_ps(); PAIRS]; B];
         for (index, (block, scales)) in blocks.iter().zip(scales.as_chunks::<GROUPS>().0).enumerate() {
@@ -124,7 +155,7 @@ mod x86 {
                 let (weights, scales) = (nibbles(rows, group), spread(scales));
                 let place = index * GROUPS + group;
                 for (sums, x) in sums.iter_mut().zip(&xs) {
-                    let codes = _mm512_broadcast_i64x4(load_codes(&x.codes[place]));
+                    let codes = _mm512_broadcast_i64x4(load_bytes(&x.codes[place]));
                     let offsets = _mm512_broadcast_i64x4(load_offsets(&x.offsets[place]));
                     let x_scale = _mm512_set1_ps(x.scales[place]);
                     for (pair, sum) in sums.iter_mut().enumerate() {
@@ -184,22 +215,8 @@ mod x86 {
         rows.map(|block| match (BITS, CHUNK) {
             (32, _) => _mm512_castsi512_ps(block),
             (16, 0) => _mm512_castsi512_ps(_mm512_slli_epi32::<16>(block)),
-            (16, _) => {
-                _mm512_castsi512_ps(_mm512_and_si512(block, _mm512_set1_epi32(0xffff_0000_u32 as i32)))
-            }
-            (_, 0) => _mm512_cvtepi32_ps(_mm512_slli_epi32::<24>(block)),
-            (_, 3) => _mm512_cvtepi32_ps(_mm512_and_si512(block, _mm512_set1_epi32(0xff00_0000_u32 as i32))),
-            // Bytes with the highest bit set are zeros: one shuffle in place of a shift and a mask.
-            (_, byte) => _mm512_cvtepi32_ps(_mm512_shuffle_epi8(block, shuffle(byte as i32))),
+            _ => _mm512_castsi512_ps(_mm512_and_si512(block, _mm512_set1_epi32(0xffff_0000_u32 as i32))),
         })
-    }
-
-    /// Takes byte `byte` of each lane to the top.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
-    fn shuffle(byte: i32) -> __m512i {
-        let place = |lane: i32| (4 * lane + byte) << 24 | 0x0080_8080;
-        _mm512_broadcast_i32x4(_mm_setr_epi32(place(0), place(1), place(2), place(3)))
     }
 
     #[inline]
@@ -238,7 +255,7 @@ mod x86 {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
-    use crate::activations::RoundedRow;
+    use crate::activations::{ByteRow, WordRow};
     use crate::avx2;
     use crate::kind::WeightKind;
     use crate::pack::{Lanes, PANEL};
@@ -260,8 +277,16 @@ mod elsewhere {
     pub(crate) fn panel<const B: usize>(
         proof: Token,
         _: WeightKind,
-        _: (&[Lanes], &[f32]),
+        _: &[Lanes],
         _: [&[f32]; B],
+    ) -> [[f32; PANEL]; B] {
+        match proof {}
+    }
+
+    pub(crate) fn panel_int8<const B: usize>(
+        proof: Token,
+        _: (&[Lanes], &[f32]),
+        _: [WordRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         match proof {}
     }
@@ -269,7 +294,7 @@ mod elsewhere {
     pub(crate) fn panel_int4<const B: usize>(
         proof: Token,
         _: (&[Lanes], &[f32]),
-        _: [RoundedRow<'_>; B],
+        _: [ByteRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         match proof {}
     }

@@ -25,8 +25,8 @@ const WORTH_A_THREAD: usize = 1 << 22;
 /// let identity = Matrix::new(&[1.0, 0.0, 0.0, 1.0], 2, 2, WeightKind::Int8)?;
 /// let mut y = [0.0; 4];
 /// identity.multiply(&[1.0, 2.0, 3.0, 4.0], &mut y, &Threads::one())?;
-/// // 1.0 is 127 steps of 1 / 127, to the rounding of f32.
-/// assert!(y.iter().zip([1.0, 2.0, 3.0, 4.0]).all(|(y, x)| (y - x).abs() < 1e-6));
+/// // 1.0 is 127 steps of 1 / 127; activations are rounded to 16 bits.
+/// assert!(y.iter().zip([1.0, 2.0, 3.0, 4.0]).all(|(y, x)| (y - x).abs() < 1e-4));
 /// # Ok::<(), musicot_kernels::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -74,7 +74,8 @@ impl Matrix {
         self.packed.bytes()
     }
 
-    /// `x [batch, columns]` to `y [batch, rows]`. Columns that are no multiple of 64 cost a copy of the activations.
+    /// `x [batch, columns]` to `y [batch, rows]`. Columns that do not fill the blocks up cost a copy of the activations, and so do
+    /// weights of integers.
     ///
     /// # Errors
     /// [`Error::Shape`] when a slice has another length; [`Error::WorkerLost`].

@@ -4,8 +4,9 @@
 //! lanes of 32 bits; bits `c * BITS..` of lane j hold the weight of input `8 c + j` of the block, so that a shift or a mask of all lanes at once gives eight
 //! neighbouring weights. Rows and inputs that fill a panel or a block up are zeros.
 //!
-//! int4 differs, because its products are made of integers: the lower nibbles of the 32 bytes are the first 32 inputs of the block, a group with one scale, the
-//! upper nibbles the other 32. 8 is added to each code, so that none is negative.
+//! Products of int8 and int4 are made of integers, four neighbouring inputs at a time. The 32 bytes of int8 are the inputs of the block in their order, with 128
+//! added to each code, so that none is negative. Of int4 the lower nibbles are the first 32 inputs of the block, a group with one scale, the upper nibbles the
+//! other 32, with 8 added.
 
 use crate::error::{Error, Result};
 use crate::kind::{INT4_GROUP, WeightKind};
@@ -27,12 +28,9 @@ pub(crate) struct Packed {
     /// Blocks of a row.
     pub(crate) blocks: usize,
     lanes: Vec<Lanes>,
-    /// int8: one per row, divided by [`INT8_UNIT`]. int4: per panel, block and group of the block, one per row of the panel.
+    /// int8: one per row. int4: per panel, block and group of the block, one per row of the panel.
     scales: Vec<f32>,
 }
-
-/// What an int8 code of 1 is read as: codes are left in the topmost bits of a 32-bit integer, which saves the shift that would bring them down.
-pub(crate) const INT8_UNIT: f32 = (1_u32 << 24) as f32;
 
 /// Rows and groups whose largest weight is below it are stored as zeros: their scales would leave the range of f32.
 pub(crate) const NEGLIGIBLE: f32 = 1e-20;
@@ -82,8 +80,8 @@ impl Packed {
             WeightKind::Bf16 => self.put(row, 0, weights, bf16_bits),
             WeightKind::Int8 => {
                 let scale = scale(weights, 127.0).ok_or(Error::NotFinite { row })?;
-                self.scales[row] = scale / INT8_UNIT;
-                self.put(row, 0, weights, |weight| code(weight, scale, 127.0));
+                self.scales[row] = scale;
+                self.put(row, 0, weights, |weight| code(weight, scale, 127.0).wrapping_add(128));
             }
             WeightKind::Int4 => {
                 for (group, weights) in weights.chunks(INT4_GROUP).enumerate() {

@@ -1,6 +1,6 @@
 //! Products of a panel without intrinsics, in the order of sums of the others.
 
-use crate::activations::RoundedRow;
+use crate::activations::{ByteRow, WORD_GROUP, WordRow};
 use crate::kind::WeightKind;
 use crate::lanes::LANES;
 use crate::pack::{GROUPS, Lanes, PANEL};
@@ -13,27 +13,42 @@ pub(crate) fn sum_lanes(lanes: [f32; 8]) -> f32 {
     ((a + e) + (b + f)) + ((c + g) + (d + h))
 }
 
-/// The products of a panel's rows with one row of activations, `x [blocks * block]`; not of int4.
-pub(crate) fn panel(kind: WeightKind, lanes: &[Lanes], scales: &[f32], x: &[f32]) -> [f32; PANEL] {
+/// The products of a panel's rows with one row of activations, `x [blocks * block]`; of f32 and bf16.
+pub(crate) fn panel(kind: WeightKind, lanes: &[Lanes], x: &[f32]) -> [f32; PANEL] {
     std::array::from_fn(|row| {
         let rows = lanes.iter().skip(row).step_by(PANEL).zip(x.chunks_exact(kind.block()));
         match kind {
-            WeightKind::F32 => {
-                sum_lanes(rows.fold([0.0; 8], |sums, (lanes, x)| block::<1>(lanes, x, f32_at, sums)))
-            }
             WeightKind::Bf16 => {
                 sum_lanes(rows.fold([0.0; 8], |sums, (lanes, x)| block::<2>(lanes, x, bf16_at, sums)))
             }
-            WeightKind::Int8 | WeightKind::Int4 => {
-                let sums = rows.fold([0.0; 8], |sums, (lanes, x)| block::<4>(lanes, x, int8_at, sums));
-                sum_lanes(sums) * scales[row]
-            }
+            _ => sum_lanes(rows.fold([0.0; 8], |sums, (lanes, x)| block::<1>(lanes, x, f32_at, sums))),
         }
     })
 }
 
+/// The products of an int8 panel's rows with one row of activations.
+pub(crate) fn panel_int8(lanes: &[Lanes], scales: &[f32], x: WordRow<'_>) -> [f32; PANEL] {
+    let (blocks, _) = lanes.as_chunks::<PANEL>();
+    std::array::from_fn(|row| {
+        let mut sums = [0.0; LANES];
+        let groups = blocks.chunks(WORD_GROUP).zip(x.words.chunks(WORD_GROUP));
+        for ((blocks, words), (x_scale, offsets)) in groups.zip(x.scales.iter().zip(x.offsets)) {
+            let mut dots = *offsets;
+            for (block, word) in blocks.iter().zip(words) {
+                let (fours, _) = word.whole.as_chunks::<4>();
+                for ((dot, lane), four) in dots.iter_mut().zip(block[row].0).zip(fours) {
+                    let codes = lane.to_le_bytes().into_iter().zip(four);
+                    *dot += codes.map(|(code, x)| i32::from(code) * i32::from(*x)).sum::<i32>();
+                }
+            }
+            sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += dot as f32 * x_scale);
+        }
+        sum_lanes(sums) * scales[row]
+    })
+}
+
 /// The products of an int4 panel's rows with one row of activations.
-pub(crate) fn panel_int4(lanes: &[Lanes], scales: &[f32], x: RoundedRow<'_>) -> [f32; PANEL] {
+pub(crate) fn panel_int4(lanes: &[Lanes], scales: &[f32], x: ByteRow<'_>) -> [f32; PANEL] {
     let ((blocks, _), (scales, _)) = (lanes.as_chunks::<PANEL>(), scales.as_chunks::<PANEL>());
     std::array::from_fn(|row| {
         let mut sums = [0.0; LANES];
@@ -75,8 +90,4 @@ fn f32_at(lane: u32, _: usize) -> f32 {
 
 fn bf16_at(lane: u32, chunk: usize) -> f32 {
     f32::from_bits(lane >> (16 * chunk) << 16)
-}
-
-fn int8_at(lane: u32, chunk: usize) -> f32 {
-    (lane >> (8 * chunk) << 24) as i32 as f32
 }

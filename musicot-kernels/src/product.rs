@@ -1,8 +1,9 @@
 //! Products panel by panel, by the instructions that a machine has.
 
+use std::array::from_fn;
 use std::ops::Range;
 
-use crate::activations::{Activations, RoundedRow};
+use crate::activations::{Activations, ByteRow, WordRow};
 use crate::isa::{Isa, Kind};
 use crate::pack::{Lanes, PANEL, Packed};
 use crate::portable;
@@ -54,7 +55,10 @@ impl<'a> Product<'a> {
                     Activations::Plain(x, width) => {
                         self.tile(panel, &|row| &x[(start + row) * width..][..*width], tile.len(), put);
                     }
-                    Activations::Rounded(x) => {
+                    Activations::Words(x) => {
+                        self.tile_int8(panel, &|row| x.row(start + row), tile.len(), put);
+                    }
+                    Activations::Bytes(x) => {
                         self.tile_int4(panel, &|row| x.row(start + row), tile.len(), put);
                     }
                 }
@@ -70,7 +74,7 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// One panel and `count` rows of activations, at most as many as are taken at once; not of int4.
+    /// One panel and `count` rows of activations, at most as many as are taken at once; of f32 and bf16.
     fn tile<'x>(
         self,
         panel: usize,
@@ -78,34 +82,71 @@ impl<'a> Product<'a> {
         count: usize,
         mut put: impl FnMut(usize, usize, &[f32]),
     ) {
-        let (kind, weights) = (self.packed.kind, self.weights(panel));
+        let (kind, weights) = (self.packed.kind, self.packed.panel(panel));
         let avx2 = match self.isa.0 {
             // Two registers for a panel's sums are too few chains of additions to keep the units busy: on Zen 4 AVX2 is faster by a tenth.
             Kind::Avx512(token) if count <= 2 => token.avx2(),
             Kind::Avx512(token) => {
                 return match count {
-                    3 => put_all(avx512::panel::<3>(token, kind, weights, std::array::from_fn(x)), 0, put),
-                    4 => put_all(avx512::panel::<4>(token, kind, weights, std::array::from_fn(x)), 0, put),
-                    5 => put_all(avx512::panel::<5>(token, kind, weights, std::array::from_fn(x)), 0, put),
-                    6 => put_all(avx512::panel::<6>(token, kind, weights, std::array::from_fn(x)), 0, put),
-                    7 => put_all(avx512::panel::<7>(token, kind, weights, std::array::from_fn(x)), 0, put),
-                    _ => put_all(avx512::panel::<8>(token, kind, weights, std::array::from_fn(x)), 0, put),
+                    3 => put_all(avx512::panel::<3>(token, kind, weights, from_fn(x)), 0, put),
+                    4 => put_all(avx512::panel::<4>(token, kind, weights, from_fn(x)), 0, put),
+                    5 => put_all(avx512::panel::<5>(token, kind, weights, from_fn(x)), 0, put),
+                    6 => put_all(avx512::panel::<6>(token, kind, weights, from_fn(x)), 0, put),
+                    7 => put_all(avx512::panel::<7>(token, kind, weights, from_fn(x)), 0, put),
+                    _ => put_all(avx512::panel::<8>(token, kind, weights, from_fn(x)), 0, put),
                 };
             }
             Kind::Avx2(token) => token,
             Kind::Portable => {
-                return (0..count)
-                    .for_each(|row| put(row, 0, &portable::panel(kind, weights.0, weights.1, x(row))));
+                return (0..count).for_each(|row| put(row, 0, &portable::panel(kind, weights, x(row))));
             }
         };
         // Two to three sums per row of weights hide the latency of an addition; four times four would not fit into the registers.
         match count {
-            1 => put_all(avx2::panel::<PANEL, 1>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, put),
-            2 => put_all(avx2::panel::<PANEL, 2>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, put),
-            3 => put_all(avx2::panel::<PANEL, 3>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, put),
+            1 => put_all(avx2::panel::<PANEL, 1>(avx2, kind, weights, 0, from_fn(x)), 0, put),
+            2 => put_all(avx2::panel::<PANEL, 2>(avx2, kind, weights, 0, from_fn(x)), 0, put),
+            3 => put_all(avx2::panel::<PANEL, 3>(avx2, kind, weights, 0, from_fn(x)), 0, put),
             _ => {
-                put_all(avx2::panel::<2, 4>(avx2, kind, weights, 0, std::array::from_fn(x)), 0, &mut put);
-                put_all(avx2::panel::<2, 4>(avx2, kind, weights, 2, std::array::from_fn(x)), 2, &mut put);
+                put_all(avx2::panel::<2, 4>(avx2, kind, weights, 0, from_fn(x)), 0, &mut put);
+                put_all(avx2::panel::<2, 4>(avx2, kind, weights, 2, from_fn(x)), 2, &mut put);
+            }
+        }
+    }
+
+    /// The same for int8.
+    fn tile_int8<'x>(
+        self,
+        panel: usize,
+        x: &impl Fn(usize) -> WordRow<'x>,
+        count: usize,
+        mut put: impl FnMut(usize, usize, &[f32]),
+    ) {
+        let weights = self.weights(panel);
+        // The sums of four rows, of integers and of f32, fit into the registers.
+        for first in (0..count).step_by(4) {
+            let mut put = |row: usize, at: usize, sums: &[f32]| put(first + row, at, sums);
+            let (x, rows) = (|row| x(first + row), (count - first).min(4));
+            match (self.isa.0, rows) {
+                (Kind::Avx512(token), 1) => {
+                    put_all(avx512::panel_int8::<1>(token, weights, from_fn(x)), 0, put)
+                }
+                (Kind::Avx512(token), 2) => {
+                    put_all(avx512::panel_int8::<2>(token, weights, from_fn(x)), 0, put)
+                }
+                (Kind::Avx512(token), 3) => {
+                    put_all(avx512::panel_int8::<3>(token, weights, from_fn(x)), 0, put)
+                }
+                (Kind::Avx512(token), _) => {
+                    put_all(avx512::panel_int8::<4>(token, weights, from_fn(x)), 0, put)
+                }
+                (Kind::Avx2(token), 1) => put_all(avx2::panel_int8::<1>(token, weights, from_fn(x)), 0, put),
+                (Kind::Avx2(token), 2) => put_all(avx2::panel_int8::<2>(token, weights, from_fn(x)), 0, put),
+                (Kind::Avx2(token), 3) => put_all(avx2::panel_int8::<3>(token, weights, from_fn(x)), 0, put),
+                (Kind::Avx2(token), _) => put_all(avx2::panel_int8::<4>(token, weights, from_fn(x)), 0, put),
+                (Kind::Portable, rows) => {
+                    (0..rows)
+                        .for_each(|row| put(row, 0, &portable::panel_int8(weights.0, weights.1, x(row))));
+                }
             }
         }
     }
@@ -114,7 +155,7 @@ impl<'a> Product<'a> {
     fn tile_int4<'x>(
         self,
         panel: usize,
-        x: &impl Fn(usize) -> RoundedRow<'x>,
+        x: &impl Fn(usize) -> ByteRow<'x>,
         count: usize,
         mut put: impl FnMut(usize, usize, &[f32]),
     ) {

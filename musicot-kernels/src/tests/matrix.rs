@@ -42,14 +42,16 @@ fn slow(weights: &[f32], x: &[f32]) -> (f64, f64) {
 
 /// How far a product may be off because of rounded activations: each is by half a step of its group.
 fn rounding(kind: WeightKind, weights: &[f32], x: &[f32]) -> f64 {
-    if kind != WeightKind::Int4 {
-        return 0.0;
-    }
+    let (size, steps) = match kind {
+        WeightKind::F32 | WeightKind::Bf16 => return 0.0,
+        WeightKind::Int8 => (256, 32_639.0),
+        WeightKind::Int4 => (INT4_GROUP, 127.0),
+    };
     let group = |(weights, x): (&[f32], &[f32])| {
         let largest = x.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        weights.iter().map(|w| f64::from(w.abs())).sum::<f64>() * f64::from(largest) / 254.0
+        weights.iter().map(|w| f64::from(w.abs())).sum::<f64>() * f64::from(largest) / (2.0 * steps)
     };
-    weights.chunks(INT4_GROUP).zip(x.chunks(INT4_GROUP)).map(group).sum::<f64>() * (1.0 + 1e-4)
+    weights.chunks(size).zip(x.chunks(size)).map(group).sum::<f64>() * (1.0 + 1e-4)
 }
 
 proptest! {
@@ -57,7 +59,7 @@ proptest! {
 
     #[test]
     fn products_are_those_of_the_stored_weights(
-        rows in 1_usize..23, columns in 1_usize..200, batch in 1_usize..7, seed in any::<u64>(),
+        rows in 1_usize..23, columns in 1_usize..700, batch in 1_usize..7, seed in any::<u64>(),
     ) {
         let mut draws = Draws::new(seed);
         let (weights, x) = (draws.vector(rows * columns), draws.vector(batch * columns));
@@ -110,7 +112,7 @@ proptest! {
     /// Both have the same chains of additions, rounded once: a model answers the same on either.
     #[test]
     fn vectors_of_any_length_give_the_same_bytes(
-        rows in 1_usize..23, columns in 1_usize..300, batch in 1_usize..20, seed in any::<u64>(),
+        rows in 1_usize..23, columns in 1_usize..700, batch in 1_usize..20, seed in any::<u64>(),
     ) {
         let mut draws = Draws::new(seed);
         let (weights, x) = (draws.vector(rows * columns), draws.vector(batch * columns));
@@ -166,29 +168,55 @@ fn quantisation_is_as_small_as_it_says() {
 fn rounded_activations_cost_little() {
     let mut draws = Draws::new(6);
     let (weights, x) = (draws.vector(512 * 256), draws.vector(2 * 256));
-    let matrix = Matrix::new(&weights, 512, 256, WeightKind::Int4).unwrap();
-    let stored = stored(&matrix);
-    let (mut squares, mut errors) = (0.0, 0.0);
-    for (place, y) in product(&matrix, &x).into_iter().enumerate() {
-        let (exact, _) = slow(&stored[place % 512 * 256..][..256], &x[place / 512 * 256..][..256]);
-        squares += exact * exact;
-        errors += (f64::from(y) - exact).powi(2);
-    }
+    let error = |kind| {
+        let matrix = Matrix::new(&weights, 512, 256, kind).unwrap();
+        let stored = stored(&matrix);
+        let (mut squares, mut errors) = (0.0, 0.0);
+        for (place, y) in product(&matrix, &x).into_iter().enumerate() {
+            let (exact, _) = slow(&stored[place % 512 * 256..][..256], &x[place / 512 * 256..][..256]);
+            squares += exact * exact;
+            errors += (f64::from(y) - exact).powi(2);
+        }
+        (errors / squares).sqrt()
+    };
     // Steps of a 54th of the standard deviation (a largest of about 2.3 in 127 steps): 0.0053 for errors spread evenly over a step.
-    let error = (errors / squares).sqrt();
-    assert!((0.003..0.007).contains(&error), "{error}");
+    let int4 = error(WeightKind::Int4);
+    assert!((0.003..0.007).contains(&int4), "{int4}");
+    // A largest of about 2.9 in 32639 steps: 2.6e-5.
+    let int8 = error(WeightKind::Int8);
+    assert!((1e-5..4e-5).contains(&int8), "{int8}");
+}
+
+#[test]
+fn the_largest_sums_do_not_overflow() {
+    let columns = 4100;
+    for (weight, x) in [(1.0_f32, 1.0_f32), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
+        let (weights, xs) = (vec![weight; 5 * columns], vec![x; 3 * columns]);
+        for (kind, isa) in
+            WeightKind::ALL.into_iter().flat_map(|kind| Isa::available().map(move |isa| (kind, isa)))
+        {
+            let matrix = Matrix::new(&weights, 5, columns, kind).unwrap().with_isa(isa);
+            let expected = weight * x * columns as f32;
+            for y in product(&matrix, &xs) {
+                assert!((y / expected - 1.0).abs() < 1e-5, "{kind:?} {}: {y} for {expected}", isa.name());
+            }
+        }
+    }
 }
 
 #[test]
 fn what_is_no_number_spoils_its_own_row_only() {
     let weights = Draws::new(7).vector(8 * 96);
-    for isa in Isa::available() {
-        let matrix = Matrix::new(&weights, 8, 96, WeightKind::Int4).unwrap().with_isa(isa);
+    for (kind, isa) in [WeightKind::Int8, WeightKind::Int4]
+        .into_iter()
+        .flat_map(|kind| Isa::available().map(move |isa| (kind, isa)))
+    {
+        let matrix = Matrix::new(&weights, 8, 96, kind).unwrap().with_isa(isa);
         let mut x = Draws::new(8).vector(3 * 96);
         let before = product(&matrix, &x);
         (x[96 + 40], x[96 + 95]) = (f32::NAN, f32::INFINITY);
         let after = product(&matrix, &x);
-        assert!(after[8..16].iter().all(|y| y.is_nan()), "{}", isa.name());
+        assert!(after[8..16].iter().all(|y| y.is_nan()), "{kind:?} {}", isa.name());
         assert_eq!((&after[..8], &after[16..]), (&before[..8], &before[16..]));
         assert!(product(&matrix, &[1e-30; 96]).iter().all(|y| *y == 0.0));
     }
