@@ -222,13 +222,15 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx2,fma")]
     fn sum_all<const B: usize>(sums: &Sums<B>) -> [[f32; PANEL]; B] {
-        sums.map(|pairs| {
-            let [first, second] = pairs.map(|pair| {
-                let rows = [_mm512_castps512_ps256(pair), _mm512_extractf32x8_ps::<1>(pair)];
-                sum_lanes(rows)
-            });
-            [first[0], first[1], second[0], second[1]]
-        })
+        let mut all = [[0.0; PANEL]; B];
+        // Loops and no closures: those of `map` stay calls, and sums go through memory.
+        for (all, pairs) in all.iter_mut().zip(sums) {
+            for (all, pair) in all.chunks_exact_mut(2).zip(pairs) {
+                let rows = [_mm512_castps512_ps256(*pair), _mm512_extractf32x8_ps::<1>(*pair)];
+                all.copy_from_slice(&sum_lanes(rows));
+            }
+        }
+        all
     }
 
     #[inline]

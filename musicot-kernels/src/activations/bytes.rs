@@ -3,7 +3,8 @@
 use crate::isa::{Isa, MulAdd, Work};
 use crate::kind::INT4_GROUP;
 use crate::lanes::LANES;
-use crate::pack::NEGLIGIBLE;
+
+use super::{Steps, nearest};
 
 /// One row of [`Bytes`].
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +18,7 @@ pub(crate) struct ByteRow<'a> {
 }
 
 /// Activations in groups of 32, each with a scale of its own: a value is off by at most 1/254 of the largest of its group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bytes {
     /// Of a row.
     groups: usize,
@@ -29,18 +30,12 @@ pub(crate) struct Bytes {
 
 impl Bytes {
     pub(super) fn new(isa: Isa, columns: usize, groups: usize, x: &[f32]) -> Self {
-        let mut bytes = Self { groups, ..Self::default() };
-        for row in x.chunks_exact(columns) {
-            for group in 0..groups {
-                let start = (group * INT4_GROUP).min(columns);
-                let own = &row[start..(start + INT4_GROUP).min(columns)];
-                let mut padded = [0.0; INT4_GROUP];
-                padded[..own.len()].copy_from_slice(own);
-                let (codes, scale) = isa.run(Round(padded));
-                bytes.codes.push(codes);
-                bytes.scales.push(scale);
-                bytes.offsets.push(offsets(&codes));
-            }
+        let count = x.len() / columns * groups;
+        let (codes, scales, offsets) =
+            (vec![[0; INT4_GROUP]; count], vec![0.0; count], vec![[0; LANES]; count]);
+        let mut bytes = Self { groups, codes, scales, offsets };
+        for (row, x) in x.chunks_exact(columns).enumerate() {
+            isa.run(Round { x, first: row * groups, bytes: &mut bytes });
         }
         bytes
     }
@@ -59,29 +54,45 @@ impl Bytes {
     }
 }
 
-fn offsets(codes: &[i8; INT4_GROUP]) -> [i32; LANES] {
-    let (fours, _) = codes.as_chunks::<4>();
-    std::array::from_fn(|lane| -8 * fours[lane].iter().map(|code| i32::from(*code)).sum::<i32>())
+/// Writes the groups of a row, from group `first` on.
+struct Round<'a> {
+    x: &'a [f32],
+    first: usize,
+    /// Zeros.
+    bytes: &'a mut Bytes,
 }
 
-/// Codes and scale of a group.
-struct Round([f32; INT4_GROUP]);
-
-impl Work for Round {
-    type Out = ([i8; INT4_GROUP], f32);
+impl Work for Round<'_> {
+    type Out = ();
 
     #[inline(always)]
-    fn run<M: MulAdd>(self) -> Self::Out {
-        let largest =
-            self.0.iter().fold(0.0_f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });
-        // Comparisons are false for what is no number: it would be lost among the codes.
-        if !self.0.iter().all(|x| x.is_finite()) {
-            return ([0; INT4_GROUP], f32::NAN);
+    fn run<M: MulAdd>(self) {
+        let (wholes, rest) = self.x.as_chunks::<INT4_GROUP>();
+        for (group, x) in (self.first..).zip(wholes) {
+            self.bytes.put(group, x);
         }
-        if largest < NEGLIGIBLE {
-            return ([0; INT4_GROUP], 0.0);
+        if !rest.is_empty() {
+            let mut padded = [0.0; INT4_GROUP];
+            padded[..rest.len()].copy_from_slice(rest);
+            self.bytes.put(self.first + wholes.len(), &padded);
         }
-        let steps = 127.0 / largest;
-        (self.0.map(|x| (x * steps).round_ties_even() as i8), largest / 127.0)
+    }
+}
+
+impl Bytes {
+    #[inline(always)]
+    fn put(&mut self, group: usize, x: &[f32; INT4_GROUP]) {
+        match Steps::of(x, 127.0) {
+            Steps::NotFinite => self.scales[group] = f32::NAN,
+            Steps::None => {}
+            Steps::Some { largest, steps } => {
+                let whole = x.map(|x| nearest(x * steps));
+                self.codes[group] = whole.map(|x| x as i8);
+                self.scales[group] = largest / 127.0;
+                for (offset, four) in self.offsets[group].iter_mut().zip(whole.as_chunks::<4>().0) {
+                    *offset = -8 * four.iter().sum::<i32>();
+                }
+            }
+        }
     }
 }

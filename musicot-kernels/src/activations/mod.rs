@@ -8,7 +8,7 @@ pub(crate) use words::{WORD_GROUP, WordRow, Words};
 
 use crate::isa::Isa;
 use crate::kind::{INT4_GROUP, WeightKind};
-use crate::pack::Packed;
+use crate::pack::{NEGLIGIBLE, Packed};
 
 /// Rows as long as the blocks of a row of weights.
 #[derive(Debug)]
@@ -55,4 +55,36 @@ impl<'x> Activations<'x> {
             Self::Bytes(bytes) => bytes.count(),
         }
     }
+}
+
+/// The largest magnitude of a group of activations and what each is multiplied with so that it becomes `most`.
+enum Steps {
+    /// A value that is none would be lost among integers.
+    NotFinite,
+    /// All are as good as 0.
+    None,
+    Some {
+        largest: f32,
+        steps: f32,
+    },
+}
+
+impl Steps {
+    #[inline(always)]
+    fn of(group: &[f32], most: f32) -> Self {
+        // Magnitudes are in the order of their bits, infinity and what is no number above all others: one comparison of integers for both.
+        let bits = group.iter().fold(0, |most, x| most.max(x.abs().to_bits()));
+        let largest = f32::from_bits(bits);
+        if !largest.is_finite() {
+            return Self::NotFinite;
+        }
+        if largest < NEGLIGIBLE { Self::None } else { Self::Some { largest, steps: most / largest } }
+    }
+}
+
+/// The nearest integer, of two the even one, of a magnitude below 2^22: adding 1.5 * 2^23 leaves it in the lowest bits.
+#[inline(always)]
+fn nearest(x: f32) -> i32 {
+    const ROUND: f32 = 12_582_912.0;
+    (x + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
 }

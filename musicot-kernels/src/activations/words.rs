@@ -5,7 +5,8 @@
 
 use crate::isa::{Isa, MulAdd, Work};
 use crate::lanes::LANES;
-use crate::pack::NEGLIGIBLE;
+
+use super::{Steps, nearest};
 
 /// Values of a block of int8 weights.
 const BLOCK: usize = 32;
@@ -48,15 +49,15 @@ pub(crate) struct Words {
 
 impl Words {
     pub(super) fn new(isa: Isa, columns: usize, blocks: usize, x: &[f32]) -> Self {
-        let rows = x.len() / columns;
+        let (rows, groups) = (x.len() / columns, blocks.div_ceil(WORD_GROUP));
         let none = WordBlock { whole: [0; BLOCK], high: [0; BLOCK], low: [0; BLOCK] };
         let mut words = vec![none; rows * blocks];
-        let (mut scales, mut offsets) = (Vec::new(), Vec::new());
-        for (row, words) in x.chunks_exact(columns).zip(words.chunks_exact_mut(blocks)) {
-            for (group, words) in row.chunks(WORD_GROUP * BLOCK).zip(words.chunks_mut(WORD_GROUP)) {
-                scales.push(isa.run(Round { group, words }));
-                offsets.push(offsets_of(words));
-            }
+        let (mut scales, mut offsets) = (vec![0.0; rows * groups], vec![[0; LANES]; rows * groups]);
+        let facts = scales.chunks_exact_mut(groups).zip(offsets.chunks_exact_mut(groups));
+        for ((x, words), (scales, offsets)) in
+            x.chunks_exact(columns).zip(words.chunks_exact_mut(blocks)).zip(facts)
+        {
+            isa.run(Round { x, words, scales, offsets });
         }
         Self { blocks, words, scales, offsets }
     }
@@ -76,53 +77,55 @@ impl Words {
     }
 }
 
-fn offsets_of(words: &[WordBlock]) -> [i32; LANES] {
-    let mut sums = [0; LANES];
-    for word in words {
-        let (fours, _) = word.whole.as_chunks::<4>();
-        for (sum, four) in sums.iter_mut().zip(fours) {
-            *sum -= 128 * four.iter().map(|value| i32::from(*value)).sum::<i32>();
-        }
-    }
-    sums
-}
-
-/// Writes the integers of a group; gives its scale.
+/// Writes a row.
 struct Round<'a> {
-    group: &'a [f32],
-    /// Zeros.
+    x: &'a [f32],
+    /// Zeros, as what follows.
     words: &'a mut [WordBlock],
+    scales: &'a mut [f32],
+    offsets: &'a mut [[i32; LANES]],
 }
 
 impl Work for Round<'_> {
-    type Out = f32;
+    type Out = ();
 
     #[inline(always)]
-    fn run<M: MulAdd>(self) -> f32 {
-        let (mut largest, mut all_finite) = (0.0_f32, true);
-        for x in self.group {
-            largest = if x.abs() > largest { x.abs() } else { largest };
-            // Comparisons are false for what is no number: it would be lost among the integers.
-            all_finite &= x.is_finite();
-        }
-        if !all_finite {
-            return f32::NAN;
-        }
-        if largest < NEGLIGIBLE {
-            return 0.0;
-        }
-        let steps = MOST / largest;
-        for (word, block) in self.words.iter_mut().zip(self.group.chunks(BLOCK)) {
-            let mut padded = [0.0; BLOCK];
-            padded[..block.len()].copy_from_slice(block);
-            let whole = padded.map(|x| (x * steps).round_ties_even() as i32);
-            let low = whole.map(|x| x as i8);
-            word.whole = whole.map(|x| x as i16);
-            word.low = low;
-            for ((high, x), low) in word.high.iter_mut().zip(whole).zip(low) {
-                *high = ((x - i32::from(low)) >> 8) as i8;
+    fn run<M: MulAdd>(self) {
+        let groups = self.x.chunks(WORD_GROUP * BLOCK).zip(self.words.chunks_mut(WORD_GROUP));
+        for ((x, words), (scale, offsets)) in groups.zip(self.scales.iter_mut().zip(self.offsets)) {
+            match Steps::of(x, MOST) {
+                Steps::NotFinite => *scale = f32::NAN,
+                Steps::None => {}
+                Steps::Some { largest, steps } => {
+                    *scale = largest / MOST;
+                    put_group(x, steps, words, offsets);
+                }
             }
         }
-        largest / MOST
+    }
+}
+
+#[inline(always)]
+fn put_group(x: &[f32], steps: f32, words: &mut [WordBlock], offsets: &mut [i32; LANES]) {
+    let (wholes, rest) = x.as_chunks::<BLOCK>();
+    for (x, word) in wholes.iter().zip(words.iter_mut()) {
+        put(x, steps, word, offsets);
+    }
+    if !rest.is_empty() {
+        let mut padded = [0.0; BLOCK];
+        padded[..rest.len()].copy_from_slice(rest);
+        put(&padded, steps, &mut words[wholes.len()], offsets);
+    }
+}
+
+#[inline(always)]
+fn put(x: &[f32; BLOCK], steps: f32, word: &mut WordBlock, offsets: &mut [i32; LANES]) {
+    let whole = x.map(|x| nearest(x * steps));
+    word.whole = whole.map(|x| x as i16);
+    word.low = whole.map(|x| x as i8);
+    // What is left when the lower byte, which is signed, is taken away.
+    word.high = whole.map(|x| ((x + 128) >> 8) as i8);
+    for (offset, four) in offsets.iter_mut().zip(whole.as_chunks::<4>().0) {
+        *offset -= 128 * four.iter().sum::<i32>();
     }
 }
