@@ -44,7 +44,7 @@ Sections (all that are not left out by --only):
                    obedience, else all]
   --prompts N      prompts of `generation`, each with 2 seeds; prompts of `obedience` with a tempo in numbers [32]
   --solos N        prompts of `obedience` per instrument family, 10 s each [6]
-  --judge-stems N  stems of each family that the judge beside CLAP is fitted on [24]
+  --judge-stems N  stems of each family that the judge beside CLAP is fitted on [96]
   --secs S         seconds of each generated clip, and of the clips of `budget`; a tempo can be told from 6 s on [15]
   --transcriber P  a Python, or a script that starts one, with the packages that tests/reference/eval_notes.py names: measures F1 of
                    notes in codec, tokens and budget
@@ -89,7 +89,7 @@ impl Default for Options {
             pieces: None,
             prompts: 32,
             solos: 6,
-            judge_stems: 24,
+            judge_stems: 96,
             secs: 15.0,
             transcriber: None,
             out: "out/evaluate".into(),

@@ -10,9 +10,13 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::common::Outcome;
+use crate::memory;
 
 /// First steps of a round, which are not counted.
 const WARM_UP: i64 = 5;
+
+/// Weights of so many bytes are read from memory in every step.
+const NO_CACHE_HOLDS: usize = 256 << 20;
 
 #[derive(Deserialize)]
 struct Case {
@@ -27,6 +31,9 @@ pub fn run(dir: &Path, clock: &Clock) -> Outcome {
     for kind in WeightKind::ALL {
         let lm = FastLlama::load(dir, kind)?;
         clock.rounds(&format!("musicot {}", kind.name()), || round(&lm, &case))?;
+        if lm.packed_bytes() > NO_CACHE_HOLDS {
+            memory::run(&format!("memory, the weights in {}", kind.name()), lm.packed_bytes(), clock)?;
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod codec;
 mod common;
 mod diffusion;
 mod lm;
+mod memory;
 mod rvq;
 mod training;
 
