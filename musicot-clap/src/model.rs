@@ -11,6 +11,12 @@ use crate::projection::Projection;
 use crate::similarity;
 use crate::text::{Cut, TextTokenizer, TextTower, Tokens};
 
+/// Windows embedded at once on the CPU, where more are no faster and only take memory.
+const WINDOWS_AT_ONCE: i64 = 8;
+
+/// The same on a device that runs many at once.
+const WINDOWS_ON_A_DEVICE: i64 = 64;
+
 /// Texts embedded at once; bounds memory.
 const TEXTS_AT_ONCE: usize = 32;
 
@@ -23,7 +29,8 @@ pub(crate) const MAX_LOGIT_SCALE: f64 = 4.605_170_185_988_092;
 
 /// Contrastive language-audio model (Wu et al., 2023) with HTSAT and BERT or RoBERTa towers.
 ///
-/// Parameters are named as in the published checkpoints. The towers are also usable on their own.
+/// Parameters are named as in the published checkpoints. The towers are also usable on their own. However many windows or texts are embedded in a call, a
+/// few go through the towers together, so that memory is that of what is given and of the result.
 ///
 /// ```
 /// use musicot_clap::{AudioTextEncoder, Clap, ClapConfig};
@@ -257,8 +264,19 @@ impl AudioTextEncoder for Clap {
     }
 
     fn embed_audio(&self, samples: &Tensor) -> Result<Tensor> {
-        let mel = self.features.windows(samples)?;
-        tch::no_grad(|| self.embed_mel(&mel))
+        let embed = |samples: &Tensor| {
+            let mel = self.features.windows(samples)?;
+            tch::no_grad(|| self.embed_mel(&mel))
+        };
+        let at_once = if self.params.device() == Device::Cpu { WINDOWS_AT_ONCE } else { WINDOWS_ON_A_DEVICE };
+        match samples.size().first() {
+            Some(count) if *count > at_once => {
+                let parts: Vec<Tensor> =
+                    samples.f_split(at_once, 0)?.iter().map(embed).collect::<Result<_>>()?;
+                Ok(Tensor::f_cat(&parts, 0)?)
+            }
+            _ => embed(samples),
+        }
     }
 
     fn fill(&self, clip: &[f32]) -> Vec<f32> {
