@@ -126,7 +126,7 @@ mod x86 {
         let mut sums = [[_mm256_setzero_ps(); PANEL]; B];
         for (group, blocks) in blocks.chunks(WORD_GROUP).enumerate() {
             blocks.iter().for_each(fetch_ahead::<B>);
-            let words = xs.map(|x| &x.words[group * WORD_GROUP..][..blocks.len()]);
+            let whole = xs.map(|x| &x.whole[group * WORD_GROUP..][..blocks.len()]);
             for row in 0..PANEL {
                 // Sums of two neighbours each: those of the first half of every block, and of the second.
                 let mut twos = [[_mm256_setzero_si256(); 2]; B];
@@ -134,8 +134,8 @@ mod x86 {
                     let codes = load_lanes(&block[row]);
                     let first = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(codes));
                     let second = _mm256_cvtepu8_epi16(_mm256_extracti128_si256::<1>(codes));
-                    for (twos, words) in twos.iter_mut().zip(words) {
-                        let x = load_whole(&words[index].whole);
+                    for (twos, whole) in twos.iter_mut().zip(whole) {
+                        let x = load_whole(&whole[index]);
                         twos[0] = _mm256_add_epi32(twos[0], _mm256_madd_epi16(first, x[0]));
                         twos[1] = _mm256_add_epi32(twos[1], _mm256_madd_epi16(second, x[1]));
                     }

@@ -105,15 +105,15 @@ mod x86 {
         let (blocks, _) = lanes.as_chunks::<PANEL>();
         let mut sums = [[_mm512_setzero_ps(); PAIRS]; B];
         for (group, blocks) in blocks.chunks(WORD_GROUP).enumerate() {
-            let words = xs.map(|x| &x.words[group * WORD_GROUP..][..blocks.len()]);
+            let bytes = xs.map(|x| &x.bytes[group * WORD_GROUP..][..blocks.len()]);
             let (mut high, mut low) =
                 ([[_mm512_setzero_si512(); PAIRS]; B], [[_mm512_setzero_si512(); PAIRS]; B]);
             for (index, block) in blocks.iter().enumerate() {
                 fetch_ahead::<2>(block);
                 let rows = load_block(block);
-                for (row, words) in words.iter().enumerate() {
-                    let of_high = _mm512_broadcast_i64x4(load_bytes(&words[index].high));
-                    let of_low = _mm512_broadcast_i64x4(load_bytes(&words[index].low));
+                for (row, bytes) in bytes.iter().enumerate() {
+                    let of_high = _mm512_broadcast_i64x4(load_bytes(&bytes[index].high));
+                    let of_low = _mm512_broadcast_i64x4(load_bytes(&bytes[index].low));
                     for (pair, codes) in rows.into_iter().enumerate() {
                         high[row][pair] = _mm512_dpbusd_epi32(high[row][pair], codes, of_high);
                         low[row][pair] = _mm512_dpbusd_epi32(low[row][pair], codes, of_low);

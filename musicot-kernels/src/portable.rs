@@ -31,11 +31,11 @@ pub(crate) fn panel_int8(lanes: &[Lanes], scales: &[f32], x: WordRow<'_>) -> [f3
     let (blocks, _) = lanes.as_chunks::<PANEL>();
     std::array::from_fn(|row| {
         let mut sums = [0.0; LANES];
-        let groups = blocks.chunks(WORD_GROUP).zip(x.words.chunks(WORD_GROUP));
-        for ((blocks, words), (x_scale, offsets)) in groups.zip(x.scales.iter().zip(x.offsets)) {
+        let groups = blocks.chunks(WORD_GROUP).zip(x.whole.chunks(WORD_GROUP));
+        for ((blocks, whole), (x_scale, offsets)) in groups.zip(x.scales.iter().zip(x.offsets)) {
             let mut dots = *offsets;
-            for (block, word) in blocks.iter().zip(words) {
-                let (fours, _) = word.whole.as_chunks::<4>();
+            for (block, whole) in blocks.iter().zip(whole) {
+                let (fours, _) = whole.as_chunks::<4>();
                 for ((dot, lane), four) in dots.iter_mut().zip(block[row].0).zip(fours) {
                     let codes = lane.to_le_bytes().into_iter().zip(four);
                     *dot += codes.map(|(code, x)| i32::from(code) * i32::from(*x)).sum::<i32>();

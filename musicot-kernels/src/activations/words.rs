@@ -21,17 +21,19 @@ const MOST: f32 = 32_639.0;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WordRow<'a> {
     /// `[blocks]`
-    pub(crate) words: &'a [WordBlock],
+    pub(crate) whole: &'a [[i16; BLOCK]],
+    /// `[blocks]`
+    pub(crate) bytes: &'a [TwoBytes],
     /// `[blocks / WORD_GROUP]`
     pub(crate) scales: &'a [f32],
     /// `[blocks / WORD_GROUP][LANES]`
     pub(crate) offsets: &'a [[i32; LANES]],
 }
 
-/// The activations of a block of weights.
+/// The bytes of a block's integers: a line of a cache.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WordBlock {
-    pub(crate) whole: [i16; BLOCK],
+#[repr(C, align(64))]
+pub(crate) struct TwoBytes {
     pub(crate) high: [i8; BLOCK],
     pub(crate) low: [i8; BLOCK],
 }
@@ -41,7 +43,9 @@ pub(crate) struct WordBlock {
 pub(crate) struct Words {
     /// Of a row.
     blocks: usize,
-    words: Vec<WordBlock>,
+    /// Apart from their bytes: products read one or the other, and what passes by with every panel of weights has to fit into the nearest cache.
+    whole: Vec<[i16; BLOCK]>,
+    bytes: Vec<TwoBytes>,
     scales: Vec<f32>,
     /// Weights are stored with 128 added: what that adds to the product of each lane's values, taken back.
     offsets: Vec<[i32; LANES]>,
@@ -50,29 +54,29 @@ pub(crate) struct Words {
 impl Words {
     pub(super) fn new(isa: Isa, columns: usize, blocks: usize, x: &[f32]) -> Self {
         let (rows, groups) = (x.len() / columns, blocks.div_ceil(WORD_GROUP));
-        let none = WordBlock { whole: [0; BLOCK], high: [0; BLOCK], low: [0; BLOCK] };
-        let mut words = vec![none; rows * blocks];
+        let mut whole = vec![[0; BLOCK]; rows * blocks];
+        let mut bytes = vec![TwoBytes { high: [0; BLOCK], low: [0; BLOCK] }; rows * blocks];
         let (mut scales, mut offsets) = (vec![0.0; rows * groups], vec![[0; LANES]; rows * groups]);
+        let words = whole.chunks_exact_mut(blocks).zip(bytes.chunks_exact_mut(blocks));
         let facts = scales.chunks_exact_mut(groups).zip(offsets.chunks_exact_mut(groups));
-        for ((x, words), (scales, offsets)) in
-            x.chunks_exact(columns).zip(words.chunks_exact_mut(blocks)).zip(facts)
-        {
-            isa.run(Round { x, words, scales, offsets });
+        for ((x, (whole, bytes)), (scales, offsets)) in x.chunks_exact(columns).zip(words).zip(facts) {
+            isa.run(Round { x, whole, bytes, scales, offsets });
         }
-        Self { blocks, words, scales, offsets }
+        Self { blocks, whole, bytes, scales, offsets }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.words.len() / self.blocks
+        self.whole.len() / self.blocks
     }
 
     pub(crate) fn row(&self, row: usize) -> WordRow<'_> {
         let groups = self.blocks.div_ceil(WORD_GROUP);
-        let range = row * groups..(row + 1) * groups;
+        let (blocks, groups) = (row * self.blocks..(row + 1) * self.blocks, row * groups..(row + 1) * groups);
         WordRow {
-            words: &self.words[row * self.blocks..][..self.blocks],
-            scales: &self.scales[range.clone()],
-            offsets: &self.offsets[range],
+            whole: &self.whole[blocks.clone()],
+            bytes: &self.bytes[blocks],
+            scales: &self.scales[groups.clone()],
+            offsets: &self.offsets[groups],
         }
     }
 }
@@ -81,7 +85,8 @@ impl Words {
 struct Round<'a> {
     x: &'a [f32],
     /// Zeros, as what follows.
-    words: &'a mut [WordBlock],
+    whole: &'a mut [[i16; BLOCK]],
+    bytes: &'a mut [TwoBytes],
     scales: &'a mut [f32],
     offsets: &'a mut [[i32; LANES]],
 }
@@ -91,41 +96,37 @@ impl Work for Round<'_> {
 
     #[inline(always)]
     fn run<M: MulAdd>(self) {
-        let groups = self.x.chunks(WORD_GROUP * BLOCK).zip(self.words.chunks_mut(WORD_GROUP));
-        for ((x, words), (scale, offsets)) in groups.zip(self.scales.iter_mut().zip(self.offsets)) {
-            match Steps::of(x, MOST) {
-                Steps::NotFinite => *scale = f32::NAN,
-                Steps::None => {}
-                Steps::Some { largest, steps } => {
-                    *scale = largest / MOST;
-                    put_group(x, steps, words, offsets);
+        for (group, x) in self.x.chunks(WORD_GROUP * BLOCK).enumerate() {
+            let (largest, steps) = match Steps::of(x, MOST) {
+                Steps::NotFinite => {
+                    self.scales[group] = f32::NAN;
+                    continue;
+                }
+                Steps::None => continue,
+                Steps::Some { largest, steps } => (largest, steps),
+            };
+            self.scales[group] = largest / MOST;
+            for (block, x) in (group * WORD_GROUP..).zip(x.chunks(BLOCK)) {
+                let whole = whole(x, steps);
+                self.whole[block] = whole.map(|x| x as i16);
+                // What is left when the lower byte, which is signed, is taken away.
+                self.bytes[block] =
+                    TwoBytes { high: whole.map(|x| ((x + 128) >> 8) as i8), low: whole.map(|x| x as i8) };
+                for (offset, four) in self.offsets[group].iter_mut().zip(whole.as_chunks::<4>().0) {
+                    *offset -= 128 * four.iter().sum::<i32>();
                 }
             }
         }
     }
 }
 
+/// The integers of a block, filled up with zeros.
 #[inline(always)]
-fn put_group(x: &[f32], steps: f32, words: &mut [WordBlock], offsets: &mut [i32; LANES]) {
-    let (wholes, rest) = x.as_chunks::<BLOCK>();
-    for (x, word) in wholes.iter().zip(words.iter_mut()) {
-        put(x, steps, word, offsets);
+fn whole(x: &[f32], steps: f32) -> [i32; BLOCK] {
+    if let Ok(x) = <&[f32; BLOCK]>::try_from(x) {
+        return x.map(|x| nearest(x * steps));
     }
-    if !rest.is_empty() {
-        let mut padded = [0.0; BLOCK];
-        padded[..rest.len()].copy_from_slice(rest);
-        put(&padded, steps, &mut words[wholes.len()], offsets);
-    }
-}
-
-#[inline(always)]
-fn put(x: &[f32; BLOCK], steps: f32, word: &mut WordBlock, offsets: &mut [i32; LANES]) {
-    let whole = x.map(|x| nearest(x * steps));
-    word.whole = whole.map(|x| x as i16);
-    word.low = whole.map(|x| x as i8);
-    // What is left when the lower byte, which is signed, is taken away.
-    word.high = whole.map(|x| ((x + 128) >> 8) as i8);
-    for (offset, four) in offsets.iter_mut().zip(whole.as_chunks::<4>().0) {
-        *offset -= 128 * four.iter().sum::<i32>();
-    }
+    let mut padded = [0.0; BLOCK];
+    padded[..x.len()].copy_from_slice(x);
+    padded.map(|x| nearest(x * steps))
 }
