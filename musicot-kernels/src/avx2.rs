@@ -107,16 +107,14 @@ mod x86 {
         sum_all(&sums)
     }
 
-    /// The products of an int8 panel's rows with some rows of activations.
+    /// The products of an int8 panel's codes with some rows of activations.
     pub(crate) fn panel_int8<const B: usize>(
         _proof: Token,
-        (lanes, scales): (&[Lanes], &[f32]),
+        lanes: &[Lanes],
         xs: [WordRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         // SAFETY: a token exists only where the machine has the instructions.
-        let mut sums = unsafe { words(lanes, xs) };
-        sums.iter_mut().for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
-        sums
+        unsafe { words(lanes, xs) }
     }
 
     /// int8: products of integers within a group of activations, which is then scaled.
@@ -331,7 +329,7 @@ mod elsewhere {
 
     pub(crate) fn panel_int8<const B: usize>(
         proof: Token,
-        _: (&[Lanes], &[f32]),
+        _: &[Lanes],
         _: [WordRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         match proof {}

@@ -87,16 +87,14 @@ mod x86 {
         sum_all(&sums)
     }
 
-    /// The products of an int8 panel's rows with `B` rows of activations, each the same bytes as by [`avx2::panel_int8`].
+    /// The products of an int8 panel's codes with `B` rows of activations, each the same bytes as by [`avx2::panel_int8`].
     pub(crate) fn panel_int8<const B: usize>(
         _proof: Token,
-        (lanes, scales): (&[Lanes], &[f32]),
+        lanes: &[Lanes],
         xs: [WordRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         // SAFETY: a token exists only where the machine has the instructions.
-        let mut sums = unsafe { words(lanes, xs) };
-        sums.iter_mut().for_each(|sums| sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale));
-        sums
+        unsafe { words(lanes, xs) }
     }
 
     /// int8: products of integers within a group of activations, which is then scaled.
@@ -287,7 +285,7 @@ mod elsewhere {
 
     pub(crate) fn panel_int8<const B: usize>(
         proof: Token,
-        _: (&[Lanes], &[f32]),
+        _: &[Lanes],
         _: [WordRow<'_>; B],
     ) -> [[f32; PANEL]; B] {
         match proof {}

@@ -26,8 +26,8 @@ pub(crate) fn panel(kind: WeightKind, lanes: &[Lanes], x: &[f32]) -> [f32; PANEL
     })
 }
 
-/// The products of an int8 panel's rows with one row of activations.
-pub(crate) fn panel_int8(lanes: &[Lanes], scales: &[f32], x: WordRow<'_>) -> [f32; PANEL] {
+/// The products of an int8 panel's codes with one row of activations.
+pub(crate) fn panel_int8(lanes: &[Lanes], x: WordRow<'_>) -> [f32; PANEL] {
     let (blocks, _) = lanes.as_chunks::<PANEL>();
     std::array::from_fn(|row| {
         let mut sums = [0.0; LANES];
@@ -43,7 +43,7 @@ pub(crate) fn panel_int8(lanes: &[Lanes], scales: &[f32], x: WordRow<'_>) -> [f3
             }
             sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += dot as f32 * x_scale);
         }
-        sum_lanes(sums) * scales[row]
+        sum_lanes(sums)
     })
 }
 

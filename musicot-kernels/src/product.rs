@@ -121,32 +121,40 @@ impl<'a> Product<'a> {
         count: usize,
         mut put: impl FnMut(usize, usize, &[f32]),
     ) {
-        let weights = self.weights(panel);
+        let (codes, scales) = self.weights(panel);
         // The sums of four rows, of integers and of f32, fit into the registers.
         for first in (0..count).step_by(4) {
             let mut put = |row: usize, at: usize, sums: &[f32]| put(first + row, at, sums);
             let (x, rows) = (|row| x(first + row), (count - first).min(4));
             match (self.isa.0, rows) {
                 (Kind::Avx512(token), 1) => {
-                    put_all(avx512::panel_int8::<1>(token, weights, from_fn(x)), 0, put)
+                    put_scaled(avx512::panel_int8::<1>(token, codes, from_fn(x)), scales, put)
                 }
                 (Kind::Avx512(token), 2) => {
-                    put_all(avx512::panel_int8::<2>(token, weights, from_fn(x)), 0, put)
+                    put_scaled(avx512::panel_int8::<2>(token, codes, from_fn(x)), scales, put)
                 }
                 (Kind::Avx512(token), 3) => {
-                    put_all(avx512::panel_int8::<3>(token, weights, from_fn(x)), 0, put)
+                    put_scaled(avx512::panel_int8::<3>(token, codes, from_fn(x)), scales, put)
                 }
                 (Kind::Avx512(token), _) => {
-                    put_all(avx512::panel_int8::<4>(token, weights, from_fn(x)), 0, put)
+                    put_scaled(avx512::panel_int8::<4>(token, codes, from_fn(x)), scales, put)
                 }
-                (Kind::Avx2(token), 1) => put_all(avx2::panel_int8::<1>(token, weights, from_fn(x)), 0, put),
-                (Kind::Avx2(token), 2) => put_all(avx2::panel_int8::<2>(token, weights, from_fn(x)), 0, put),
-                (Kind::Avx2(token), 3) => put_all(avx2::panel_int8::<3>(token, weights, from_fn(x)), 0, put),
-                (Kind::Avx2(token), _) => put_all(avx2::panel_int8::<4>(token, weights, from_fn(x)), 0, put),
-                (Kind::Portable, rows) => {
-                    (0..rows)
-                        .for_each(|row| put(row, 0, &portable::panel_int8(weights.0, weights.1, x(row))));
+                (Kind::Avx2(token), 1) => {
+                    put_scaled(avx2::panel_int8::<1>(token, codes, from_fn(x)), scales, put)
                 }
+                (Kind::Avx2(token), 2) => {
+                    put_scaled(avx2::panel_int8::<2>(token, codes, from_fn(x)), scales, put)
+                }
+                (Kind::Avx2(token), 3) => {
+                    put_scaled(avx2::panel_int8::<3>(token, codes, from_fn(x)), scales, put)
+                }
+                (Kind::Avx2(token), _) => {
+                    put_scaled(avx2::panel_int8::<4>(token, codes, from_fn(x)), scales, put)
+                }
+                (Kind::Portable, rows) => (0..rows).for_each(|row| {
+                    let sums = [portable::panel_int8(codes, x(row))];
+                    put_scaled(sums, scales, |_, at, sums| put(row, at, sums));
+                }),
             }
         }
     }
@@ -191,6 +199,18 @@ fn put_all<const ROWS: usize, const B: usize>(
     for (row, sums) in sums.iter().enumerate() {
         put(row, first, sums);
     }
+}
+
+/// The same of codes whose rows have a scale each.
+fn put_scaled<const B: usize>(
+    mut sums: [[f32; PANEL]; B],
+    scales: &[f32],
+    put: impl FnMut(usize, usize, &[f32]),
+) {
+    for sums in &mut sums {
+        sums.iter_mut().zip(scales).for_each(|(sum, scale)| *sum *= scale);
+    }
+    put_all(sums, 0, put);
 }
 
 /// Puts sums at their place.
